@@ -1,0 +1,329 @@
+//! The Store contract: what the loop needs of durable state, and nothing about how it is kept.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use patchbay_model::task::DeadLetter;
+use patchbay_model::{
+    Arrival, Conversation, ConversationId, Event, EventId, MediaId, Private, Route, Task, TaskId, Ticket, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+/// A slice of the conversations, owned by one node at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Partition(pub u16);
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// An event's place in its partition's journal. Positions only grow; they may have gaps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Position(pub u64);
+
+/// The right to write a partition. It is worth something only while the store agrees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// What it is for.
+    pub partition: Partition,
+    /// Grows by one each time the partition changes hands: the fence.
+    pub epoch: u64,
+    /// Drawn at random for this lease, so that no lost history can hold an equal one.
+    pub token: u64,
+}
+
+/// What became of one arrival.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It stands in the journal.
+    New {
+        /// Where it waits to be handled.
+        partition: Partition,
+        /// Whose it is.
+        conversation: ConversationId,
+    },
+    /// It was there already; nothing was written.
+    Duplicate,
+    /// It is about a ticket that no conversation is linked to; nothing was written.
+    Stranger,
+}
+
+/// An event as the journal keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// Its place.
+    pub position: Position,
+    /// What happened.
+    pub event: Event,
+    /// How its conversation was found: who wrote, on which channel.
+    pub route: Route,
+    /// The platform's own JSON of it.
+    pub raw: Option<Private<String>>,
+}
+
+/// A value and how often it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Versioned<T> {
+    /// 1 for the first write.
+    pub version: u64,
+    /// The value.
+    pub value: T,
+}
+
+/// Everything that an owner needs to go on with a partition.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pending {
+    /// Events not yet committed, oldest first.
+    pub journal: Vec<EventRecord>,
+    /// Tasks not yet finished, by conversation, lane and sequence.
+    pub tasks: Vec<Task>,
+    /// Timers that have not gone off.
+    pub timers: Vec<Timer>,
+}
+
+/// A timer of a conversation. One for each name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timer {
+    /// Whose.
+    pub conversation: ConversationId,
+    /// Which.
+    pub name: String,
+    /// When it goes off.
+    pub at: Timestamp,
+    /// What comes back with it: JSON.
+    pub data: Private<String>,
+}
+
+/// A conversation's ticket in a desk, and what we wrote there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// Whose.
+    pub conversation: ConversationId,
+    /// The ticket, with the desk's name.
+    pub ticket: Ticket,
+    /// The vendor's ids of the entries that we wrote last, oldest first: their echoes are dropped.
+    pub entries: Vec<String>,
+}
+
+/// A piece of media and whether its bytes are at hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediaRecord {
+    /// Our handle.
+    pub id: MediaId,
+    /// Whose.
+    pub conversation: ConversationId,
+    /// Where it stands.
+    pub state: MediaState,
+}
+
+/// Where a piece of media stands. A piece that has no record is still to be fetched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum MediaState {
+    /// Its bytes are in the blob store.
+    Stored {
+        /// The blob's key.
+        blob: String,
+        /// Bytes.
+        size: u64,
+        /// The media type that it was served with.
+        mime: String,
+        /// As the sender named it.
+        file_name: Option<Private<String>>,
+    },
+    /// It could not be had.
+    Failed {
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+/// What a plugin did that it should not have done, for the operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// When.
+    pub at: Timestamp,
+    /// The plugin's name in the configuration.
+    pub plugin: String,
+    /// Its generation.
+    pub generation: u64,
+    /// The event or task that it was called for.
+    pub event: String,
+    /// The cause in one word: `trap`, `cpu-time`, `deadline`, `memory` …
+    pub cause: String,
+    /// The cause in a sentence.
+    pub detail: String,
+    /// The wasm frames, innermost first.
+    #[serde(default)]
+    pub frames: Vec<String>,
+    /// The last lines that it wrote to standard error.
+    #[serde(default)]
+    pub stderr: String,
+}
+
+/// One atomic write. All of it is there afterwards, or none.
+///
+/// Applying the same commit again is harmless: an event that is no longer pending, a state whose version is already the
+/// new one, a task that is gone: each says that the commit was applied, and nothing is written twice.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Commit {
+    /// The journal entry that has been handled.
+    pub handled: Option<Position>,
+    /// The conversation's new state, and the version that it replaces (0: there was none).
+    pub conversation: Option<(u64, Conversation)>,
+    /// Tasks that are new or have changed, by id.
+    pub put_tasks: Vec<Task>,
+    /// Tasks that are done.
+    pub finished_tasks: Vec<TaskId>,
+    /// Tasks that are given up: they leave their lane.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Timers to set; one of the same conversation and name is replaced.
+    pub set_timers: Vec<Timer>,
+    /// Timers to take back, or that have gone off.
+    pub cleared_timers: Vec<(ConversationId, String)>,
+    /// Ticket links that are new or have changed. Also makes the ticket known to [`Route::Ticket`].
+    pub links: Vec<Link>,
+    /// Media that was stored or given up.
+    pub media: Vec<MediaRecord>,
+    /// Events that follow from this one: outcomes, timers gone off. They must belong to this partition.
+    pub append: Vec<Arrival>,
+    /// Reports for the operator.
+    pub reports: Vec<Report>,
+}
+
+/// Which events to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Only this conversation's.
+    pub conversation: Option<ConversationId>,
+    /// Only this kind, or the kinds below it: `message` matches `message.text`.
+    pub kind: Option<String>,
+    /// Only those accepted at or after this.
+    pub since: Option<Timestamp>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The lease is no longer worth anything: drop what is in memory of this partition, finish nothing.
+    #[error("partition {0} is owned by another node now")]
+    Fenced(Partition),
+    /// The conversation was written by someone else since it was read.
+    #[error("conversation {conversation} is at version {found}, not at {expected}")]
+    Conflict {
+        /// Which.
+        conversation: ConversationId,
+        /// The version that the commit replaces.
+        expected: u64,
+        /// The version that is there.
+        found: u64,
+    },
+    /// Nothing can be written now; it may be possible later.
+    #[error("the store cannot write: {0}")]
+    Unavailable(String),
+    /// What is stored cannot be read.
+    #[error("the store holds something unreadable: {0}")]
+    Corrupt(String),
+    /// It was made by another version, or for another purpose.
+    #[error("{0}")]
+    Unsuitable(String),
+}
+
+/// Durable state: journal, conversations, lanes, timers, links, dead letters.
+///
+/// When a method that writes returns, what it wrote survives a crash of the process and of the machine.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// How many partitions there are; fixed when the store is made.
+    fn partitions(&self) -> u16;
+
+    /// The partition that a conversation belongs to.
+    fn partition_of(&self, conversation: &ConversationId) -> Partition;
+
+    /// Adds events to the journals of their partitions, each at most once by its id, in the order given. Any node may.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: none of them can be taken as accepted.
+    async fn append(&self, arrivals: Vec<Arrival>) -> Result<Vec<Appended>, StoreError>;
+
+    /// Takes a partition if nobody holds it, or its holder's lease is past.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn acquire(&self, partition: Partition) -> Result<Option<Lease>, StoreError>;
+
+    /// Keeps a lease alive.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when it was lost.
+    async fn renew(&self, lease: &Lease) -> Result<(), StoreError>;
+
+    /// Gives a partition back.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when it was lost already.
+    async fn release(&self, lease: Lease) -> Result<(), StoreError>;
+
+    /// Everything pending in a partition, from its beginning.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`], [`StoreError::Corrupt`].
+    async fn load(&self, lease: &Lease) -> Result<Pending, StoreError>;
+
+    /// Pending events of a partition after `after`, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`], [`StoreError::Corrupt`].
+    async fn journal(&self, lease: &Lease, after: Position, limit: usize) -> Result<Vec<EventRecord>, StoreError>;
+
+    /// Is notified when a partition's journal has grown. A notification may be lost between nodes: poll behind it.
+    fn wakeup(&self, partition: Partition) -> Arc<Notify>;
+
+    /// One atomic write, only by the partition's owner.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`], [`StoreError::Conflict`]: nothing was written.
+    async fn commit(&self, lease: &Lease, commit: Commit) -> Result<(), StoreError>;
+
+    /// A conversation's state.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`]; so for all that follow.
+    async fn conversation(&self, id: &ConversationId) -> Result<Option<Versioned<Conversation>>, StoreError>;
+
+    /// A conversation's tickets, by desk name.
+    async fn links(&self, conversation: &ConversationId) -> Result<Vec<Link>, StoreError>;
+
+    /// A conversation's ticket in one desk.
+    async fn link(&self, conversation: &ConversationId, desk: &str) -> Result<Option<Link>, StoreError>;
+
+    /// Where a piece of media stands; none: it is still to be fetched.
+    async fn media(&self, id: &MediaId) -> Result<Option<MediaRecord>, StoreError>;
+
+    /// A task that is not finished.
+    async fn task(&self, id: &TaskId) -> Result<Option<Task>, StoreError>;
+
+    /// One event, handled or not.
+    async fn event(&self, id: &EventId) -> Result<Option<EventRecord>, StoreError>;
+
+    /// Events, newest first.
+    async fn events(&self, filter: &EventFilter) -> Result<Vec<EventRecord>, StoreError>;
+
+    /// Dead letters, newest first.
+    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, StoreError>;
+
+    /// Puts a dead letter back into its lane, as new, and gives it. It is due now and its attempts are forgotten,
+    /// not whether it is uncertain.
+    async fn revive(&self, id: &TaskId, now: Timestamp) -> Result<Option<Task>, StoreError>;
+
+    /// Reports, newest first.
+    async fn reports(&self, limit: usize) -> Result<Vec<Report>, StoreError>;
+}
