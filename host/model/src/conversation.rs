@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::desk::Entry;
 use crate::event::DeliveryState;
-use crate::{Attributes, ConversationId, CustomerId, MediaId, Private, TaskId, Timestamp};
+use crate::{Attributes, ConversationId, CustomerId, Private, TaskId, Timestamp};
 
 /// One business number, or another source of conversations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,9 +170,9 @@ pub struct DeskState {
     /// The status that the desk told last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    /// Media whose entry was written before the file had arrived: it follows in an entry of its own.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub late_media: Vec<MediaId>,
+    /// The fields that were ordered last, so that only a change of them is ordered again.
+    #[serde(default)]
+    pub fields: Attributes,
 }
 
 /// A message that we sent, and what is known of it.

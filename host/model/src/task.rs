@@ -32,6 +32,9 @@ pub struct Task {
     /// Since when it is not known whether the effect has happened: it was begun and no answer was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uncertain_since: Option<Timestamp>,
+    /// It does not wait for the tasks before it, nor they for it.
+    #[serde(default)]
+    pub aside: bool,
     /// What went wrong last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,

@@ -22,6 +22,22 @@ impl fmt::Display for Partition {
     }
 }
 
+impl Partition {
+    /// The partition that a conversation belongs to, out of `partitions`; at least one is assumed.
+    ///
+    /// Part of what a store's data means, so it never changes: FNV-1a, 64 bits, over the id's text. Ids are hashes
+    /// already, so that nothing stronger is needed to spread them.
+    #[must_use]
+    pub fn of(conversation: &ConversationId, partitions: u16) -> Self {
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        for byte in conversation.as_str().bytes() {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        // The low bits of FNV depend on the low bits of the text only; the high ones on all of it.
+        Self(u16::try_from((hash >> 32) % u64::from(partitions.max(1))).unwrap_or_default())
+    }
+}
+
 /// An event's place in its partition's journal. Positions only grow; they may have gaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -169,9 +185,22 @@ pub struct Report {
 
 /// One atomic write. All of it is there afterwards, or none.
 ///
-/// Applying the same commit again is harmless: an event that is no longer pending, a state whose version is already the
-/// new one, a task that is gone: each says that the commit was applied, and nothing is written twice.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// # Applying a commit again
+/// The answer to a commit can be lost: the caller then applies the very same commit again, before any other of the same
+/// conversation or task. The store knows it by its *witness*, and then answers `Ok` and writes nothing. The witness is
+/// the first of these that the commit has:
+///
+/// 1. [`handled`](Self::handled): the event is no longer pending.
+/// 2. [`conversation`](Self::conversation): the stored version is the new one, and this commit wrote it (the store keeps
+///    a fingerprint of the commit with the version; another commit's version is a [`StoreError::Conflict`]).
+/// 3. [`finished_tasks`](Self::finished_tasks) and [`dead_letters`](Self::dead_letters): none of these tasks is there
+///    any more. So a task is finished only by the one who carries it out.
+/// 4. None of them: everything is written by its key, so writing it again changes nothing; only reports are told twice.
+///
+/// # Order
+/// Within a commit, tasks are finished before tasks are put, and timers cleared before timers are set: what is named in
+/// both is there afterwards. Links are written before events are appended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Commit {
     /// The journal entry that has been handled.
     pub handled: Option<Position>,
@@ -241,7 +270,7 @@ pub enum StoreError {
 ///
 /// When a method that writes returns, what it wrote survives a crash of the process and of the machine.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// How many partitions there are; fixed when the store is made.
     fn partitions(&self) -> u16;
 
@@ -251,7 +280,7 @@ pub trait Store: Send + Sync + 'static {
     /// Adds events to the journals of their partitions, each at most once by its id, in the order given. Any node may.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]: none of them can be taken as accepted.
+    /// [`StoreError::Unavailable`]: none of them can be taken as accepted; appending them again is harmless.
     async fn append(&self, arrivals: Vec<Arrival>) -> Result<Vec<Appended>, StoreError>;
 
     /// Takes a partition if nobody holds it, or its holder's lease is past.
@@ -290,7 +319,9 @@ pub trait Store: Send + Sync + 'static {
     /// One atomic write, only by the partition's owner.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`], [`StoreError::Conflict`]: nothing was written.
+    /// [`StoreError::Fenced`], [`StoreError::Conflict`]: nothing was written. [`StoreError::Unsuitable`] when it names a
+    /// conversation of another partition: nothing was written either. [`StoreError::Unavailable`]: it may have been
+    /// written; apply the same commit again.
     async fn commit(&self, lease: &Lease, commit: Commit) -> Result<(), StoreError>;
 
     /// A conversation's state.
@@ -314,16 +345,39 @@ pub trait Store: Send + Sync + 'static {
     /// One event, handled or not.
     async fn event(&self, id: &EventId) -> Result<Option<EventRecord>, StoreError>;
 
-    /// Events, newest first.
+    /// Events, newest first: by when they were accepted, then by position.
     async fn events(&self, filter: &EventFilter) -> Result<Vec<EventRecord>, StoreError>;
 
-    /// Dead letters, newest first.
+    /// Dead letters, newest first: by when they died.
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, StoreError>;
 
     /// Puts a dead letter back into its lane, as new, and gives it. It is due now and its attempts are forgotten,
     /// not whether it is uncertain.
     async fn revive(&self, id: &TaskId, now: Timestamp) -> Result<Option<Task>, StoreError>;
 
-    /// Reports, newest first.
+    /// Reports, newest first: by when they were written. The store keeps at least the last thousand.
     async fn reports(&self, limit: usize) -> Result<Vec<Report>, StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conversation_never_changes_its_partition() {
+        let of = |name: &str| Partition::of(&ConversationId::derive(&[name.as_bytes()]), 16).0;
+        assert_eq!(["a", "b", "c", "d"].map(of), [14, 1, 10, 9]);
+    }
+
+    #[test]
+    fn conversations_spread_over_the_partitions() {
+        for partitions in [1, 3, 16, 256] {
+            let mut sizes = vec![0_u32; usize::from(partitions)];
+            for number in 0..100 * u32::from(partitions) {
+                let id = ConversationId::derive(&[&number.to_le_bytes()]);
+                sizes[usize::from(Partition::of(&id, partitions).0)] += 1;
+            }
+            assert!(sizes.iter().all(|size| (50..=150).contains(size)), "{sizes:?}");
+        }
+    }
 }

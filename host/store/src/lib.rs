@@ -16,4 +16,4 @@ pub use contract::{
     Appended, Commit, EventFilter, EventRecord, Lease, Link, MediaRecord, MediaState, Partition, Pending, Position,
     Report, Store, StoreError, Timer, Versioned,
 };
-pub use embedded::EmbeddedStore;
+pub use embedded::{EmbeddedOptions, EmbeddedStore};

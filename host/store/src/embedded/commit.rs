@@ -1,0 +1,252 @@
+//! The one atomic write that ends the handling of an event or a task.
+
+use patchbay_model::task::DeadLetter;
+use patchbay_model::{ConversationId, TaskId, Timestamp};
+use redb::ReadableTable;
+
+use super::append::{self, Incoming, Places};
+use super::tables::{NOTHING, Tables};
+use super::{decode, encode, fault};
+use crate::{Commit, Lease, Partition, Position, StoreError};
+
+/// Reports kept, newest first. A plugin that traps on each event of a busy day makes thousands, all alike; the
+/// contract asks for the last thousand.
+const REPORTS_KEPT: u64 = 10_000;
+
+/// A commit, made ready by its caller so that the writer only has to put it into place.
+pub(super) struct Prepared {
+    pub(super) lease: Lease,
+    handled: Option<Position>,
+    conversation: Option<State>,
+    put_tasks: Vec<(TaskId, Vec<u8>)>,
+    finished_tasks: Vec<TaskId>,
+    dead_letters: Vec<(TaskId, Timestamp, Vec<u8>)>,
+    set_timers: Vec<(ConversationId, String, Vec<u8>)>,
+    cleared_timers: Vec<(ConversationId, String)>,
+    links: Vec<(ConversationId, Ticket, Vec<u8>)>,
+    media: Vec<(String, Vec<u8>)>,
+    append: Vec<Incoming>,
+    reports: Vec<Vec<u8>>,
+}
+
+/// A conversation's new state.
+struct State {
+    id: ConversationId,
+    expected: u64,
+    /// Of the whole commit; empty where the handled event is the witness.
+    fingerprint: String,
+    json: Vec<u8>,
+}
+
+/// What the index of tickets needs to know.
+struct Ticket {
+    desk: String,
+    id: String,
+}
+
+impl Prepared {
+    /// # Errors
+    /// [`StoreError::Unsuitable`] when the commit names a conversation of another partition.
+    pub(super) fn new(lease: &Lease, commit: Commit, partitions: u16) -> Result<Self, StoreError> {
+        belongs(lease.partition, &commit, partitions)?;
+        let conversation = match &commit.conversation {
+            None => None,
+            Some((expected, state)) => {
+                let fingerprint = match commit.handled {
+                    Some(_) => String::new(),
+                    None => patchbay_model::ids::derive("commit", &[&encode(&commit)?]),
+                };
+                Some(State { id: state.id.clone(), expected: *expected, fingerprint, json: encode(state)? })
+            }
+        };
+        let letters = commit.dead_letters.iter();
+        Ok(Self {
+            lease: lease.clone(),
+            handled: commit.handled,
+            conversation,
+            put_tasks: collect(commit.put_tasks.iter().map(|task| Ok((task.id.clone(), encode(task)?))))?,
+            dead_letters: collect(letters.map(|letter| Ok((letter.task.id.clone(), letter.died_at, encode(letter)?))))?,
+            set_timers: collect(
+                commit.set_timers.iter().map(|t| Ok((t.conversation.clone(), t.name.clone(), encode(t)?))),
+            )?,
+            links: collect(commit.links.iter().map(|link| {
+                let ticket = Ticket { desk: link.ticket.desk.clone(), id: link.ticket.id.clone() };
+                Ok((link.conversation.clone(), ticket, encode(link)?))
+            }))?,
+            media: collect(commit.media.iter().map(|media| Ok((media.id.as_str().to_owned(), encode(media)?))))?,
+            append: collect(commit.append.iter().map(Incoming::prepare))?,
+            reports: collect(commit.reports.iter().map(encode))?,
+            finished_tasks: commit.finished_tasks,
+            cleared_timers: commit.cleared_timers,
+        })
+    }
+
+    /// Writes it, unless it has been written. The lease has been checked.
+    ///
+    /// Everything that can refuse the commit is looked at before the first change: the transaction is shared with others.
+    pub(super) fn apply(&self, tables: &mut Tables<'_>, places: &mut Places) -> Result<Applied, StoreError> {
+        let partition = self.lease.partition.0;
+        let stored = self.stored(tables)?;
+        if self.is_applied(tables, stored.as_ref())? {
+            return Ok(Applied::Before);
+        }
+        if let Some(state) = &self.conversation {
+            let found = stored.map_or(0, |(version, _)| version);
+            if found != state.expected {
+                let (conversation, expected) = (state.id.clone(), state.expected);
+                return Ok(Applied::Refused(StoreError::Conflict { conversation, expected, found }));
+            }
+        }
+        if let Some(position) = self.handled {
+            tables.journal.remove((partition, position.0)).map_err(fault)?;
+        }
+        if let Some(state) = &self.conversation {
+            let value = (state.expected.saturating_add(1), state.fingerprint.as_str(), state.json.as_slice());
+            tables.conversations.insert(state.id.as_str(), value).map_err(fault)?;
+        }
+        self.write_tasks(tables)?;
+        for (conversation, name) in &self.cleared_timers {
+            tables.timers.remove((partition, conversation.as_str(), name.as_str())).map_err(fault)?;
+        }
+        for (conversation, name, json) in &self.set_timers {
+            let key = (partition, conversation.as_str(), name.as_str());
+            tables.timers.insert(key, json.as_slice()).map_err(fault)?;
+        }
+        for (conversation, ticket, json) in &self.links {
+            let (text, desk) = (conversation.as_str(), ticket.desk.as_str());
+            tables.links.insert((text, desk), json.as_slice()).map_err(fault)?;
+            tables.tickets.insert((desk, ticket.id.as_str()), text).map_err(fault)?;
+        }
+        for (id, json) in &self.media {
+            tables.media.insert(id.as_str(), json.as_slice()).map_err(fault)?;
+        }
+        for incoming in &self.append {
+            append::append(tables, places, incoming)?;
+        }
+        self.write_reports(tables)?;
+        Ok(Applied::Now)
+    }
+
+    /// The stored version of the commit's conversation, and whether this very commit wrote it.
+    fn stored(&self, tables: &Tables<'_>) -> Result<Option<(u64, bool)>, StoreError> {
+        let Some(state) = &self.conversation else { return Ok(None) };
+        let value = tables.conversations.get(state.id.as_str()).map_err(fault)?;
+        Ok(value.map(|value| {
+            let (version, fingerprint, _) = value.value();
+            (version, !fingerprint.is_empty() && fingerprint == state.fingerprint)
+        }))
+    }
+
+    /// Looks at the commit's witness, as [`Commit`] describes it.
+    fn is_applied(&self, tables: &Tables<'_>, stored: Option<&(u64, bool)>) -> Result<bool, StoreError> {
+        let partition = self.lease.partition.0;
+        if let Some(position) = self.handled {
+            return Ok(tables.journal.get((partition, position.0)).map_err(fault)?.is_none());
+        }
+        if let Some(state) = &self.conversation {
+            let new = state.expected.saturating_add(1);
+            return Ok(stored.is_some_and(|(version, ours)| *version == new && *ours));
+        }
+        let ended = self.finished_tasks.iter().chain(self.dead_letters.iter().map(|(id, ..)| id));
+        let mut named = false;
+        for id in ended {
+            named = true;
+            if tables.tasks.get((partition, id.as_str())).map_err(fault)?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(named)
+    }
+
+    fn write_tasks(&self, tables: &mut Tables<'_>) -> Result<(), StoreError> {
+        let partition = self.lease.partition.0;
+        for id in &self.finished_tasks {
+            tables.tasks.remove((partition, id.as_str())).map_err(fault)?;
+        }
+        for (id, died_at, json) in &self.dead_letters {
+            let (id, died_at) = (id.as_str(), died_at.as_millis());
+            tables.tasks.remove((partition, id)).map_err(fault)?;
+            let before = tables.dead_letters.insert(id, (died_at, json.as_slice())).map_err(fault)?;
+            if let Some(before) = before.map(|before| before.value().0) {
+                tables.dead_letters_by_time.remove((before, id)).map_err(fault)?;
+            }
+            tables.dead_letters_by_time.insert((died_at, id), NOTHING).map_err(fault)?;
+        }
+        for (id, json) in &self.put_tasks {
+            tables.tasks.insert((partition, id.as_str()), json.as_slice()).map_err(fault)?;
+        }
+        Ok(())
+    }
+
+    fn write_reports(&self, tables: &mut Tables<'_>) -> Result<(), StoreError> {
+        for json in &self.reports {
+            let last = tables.reports.last().map_err(fault)?.map_or(0, |(number, _)| number.value());
+            let number = last.saturating_add(1);
+            tables.reports.insert(number, json.as_slice()).map_err(fault)?;
+            if let Some(old) = number.checked_sub(REPORTS_KEPT) {
+                tables.reports.remove(old).map_err(fault)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What became of a commit.
+#[derive(Debug)]
+pub(super) enum Applied {
+    /// It is written now.
+    Now,
+    /// It was written before; nothing is written now.
+    Before,
+    /// It cannot be written; nothing is.
+    Refused(StoreError),
+}
+
+fn collect<T>(items: impl Iterator<Item = Result<T, StoreError>>) -> Result<Vec<T>, StoreError> {
+    items.collect()
+}
+
+/// A store for many nodes cannot write two partitions at once, so nobody may rely on it here.
+fn belongs(partition: Partition, commit: &Commit, partitions: u16) -> Result<(), StoreError> {
+    let conversations = (commit.conversation.iter().map(|(_, state)| &state.id))
+        .chain(commit.put_tasks.iter().map(|task| &task.conversation))
+        .chain(commit.dead_letters.iter().map(|letter| &letter.task.conversation))
+        .chain(commit.set_timers.iter().map(|timer| &timer.conversation))
+        .chain(commit.cleared_timers.iter().map(|(conversation, _)| conversation))
+        .chain(commit.links.iter().map(|link| &link.conversation))
+        .chain(commit.media.iter().map(|media| &media.conversation));
+    for conversation in conversations {
+        let other = Partition::of(conversation, partitions);
+        if other != partition {
+            return Err(StoreError::Unsuitable(format!(
+                "a commit to partition {partition} names {conversation}, which belongs to partition {other}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Puts a dead letter back into its lane.
+pub(super) fn revive(
+    tables: &mut Tables<'_>,
+    places: &mut Places,
+    id: &TaskId,
+    now: Timestamp,
+) -> Result<Option<patchbay_model::Task>, StoreError> {
+    let letter = match tables.dead_letters.get(id.as_str()).map_err(fault)? {
+        None => return Ok(None),
+        Some(value) => {
+            let (died_at, json) = value.value();
+            (died_at, decode::<DeadLetter>("dead letter", id.as_str(), json)?)
+        }
+    };
+    let (died_at, DeadLetter { mut task, .. }) = letter;
+    task.attempts = 0;
+    task.due_at = now;
+    let json = encode(&task)?;
+    let partition = Partition::of(&task.conversation, places.partitions);
+    tables.dead_letters.remove(id.as_str()).map_err(fault)?;
+    tables.dead_letters_by_time.remove((died_at, id.as_str())).map_err(fault)?;
+    tables.tasks.insert((partition.0, id.as_str()), json.as_slice()).map_err(fault)?;
+    Ok(Some(task))
+}

@@ -1,0 +1,200 @@
+//! Reading, each time from one snapshot.
+
+use patchbay_model::task::DeadLetter;
+use patchbay_model::{Arrival, Conversation, ConversationId, Event, EventId, MediaId, Task, TaskId};
+use redb::{ReadTransaction, ReadableTable};
+
+use super::tables::{
+    CONVERSATIONS, DEAD_LETTERS, DEAD_LETTERS_BY_TIME, EVENT_IDS, EVENTS, EVENTS_BY_CONVERSATION, EVENTS_BY_TIME,
+    JOURNAL, LINKS, MEDIA, REPORTS, TASKS, TIMERS,
+};
+use super::{decode, fault, id_of};
+use crate::{
+    EventFilter, EventRecord, Link, MediaRecord, Partition, Pending, Position, Report, StoreError, Timer, Versioned,
+};
+
+/// The event at a position; none: the file has no such event.
+fn record(
+    events: &impl ReadableTable<u64, (&'static str, &'static [u8])>,
+    position: u64,
+) -> Result<Option<EventRecord>, StoreError> {
+    let Some(value) = events.get(position).map_err(fault)? else { return Ok(None) };
+    let (conversation, json) = value.value();
+    let arrival: Arrival = decode("event at position", position, json)?;
+    let event = Event {
+        id: arrival.id,
+        conversation: id_of(conversation)?,
+        occurred_at: arrival.occurred_at,
+        received_at: arrival.received_at,
+        body: arrival.body,
+    };
+    Ok(Some(EventRecord { position: Position(position), event, route: arrival.route, raw: arrival.raw }))
+}
+
+/// As [`record`], where an index says that it is there.
+fn indexed(
+    events: &impl ReadableTable<u64, (&'static str, &'static [u8])>,
+    position: u64,
+) -> Result<EventRecord, StoreError> {
+    record(events, position)?.ok_or_else(|| StoreError::Corrupt(format!("the event at position {position} is missing")))
+}
+
+pub(super) fn journal(
+    transaction: &ReadTransaction,
+    partition: Partition,
+    after: Position,
+    limit: usize,
+) -> Result<Vec<EventRecord>, StoreError> {
+    let journal = transaction.open_table(JOURNAL).map_err(fault)?;
+    let events = transaction.open_table(EVENTS).map_err(fault)?;
+    let range = (partition.0, after.0.saturating_add(1))..=(partition.0, u64::MAX);
+    let mut records = Vec::new();
+    for entry in journal.range(range).map_err(fault)?.take(limit) {
+        let (_, position) = entry.map_err(fault)?.0.value();
+        records.push(indexed(&events, position)?);
+    }
+    Ok(records)
+}
+
+pub(super) fn pending(transaction: &ReadTransaction, partition: Partition) -> Result<Pending, StoreError> {
+    let journal = journal(transaction, partition, Position(0), usize::MAX)?;
+    let mut tasks: Vec<Task> = Vec::new();
+    let table = transaction.open_table(TASKS).map_err(fault)?;
+    for entry in table.range((partition.0, "")..).map_err(fault)? {
+        let (key, json) = entry.map_err(fault)?;
+        let (owner, id) = key.value();
+        if owner != partition.0 {
+            break;
+        }
+        tasks.push(decode("task", id, json.value())?);
+    }
+    tasks.sort_by(|a, b| {
+        (&a.conversation, &a.lane, a.sequence, &a.id).cmp(&(&b.conversation, &b.lane, b.sequence, &b.id))
+    });
+    let mut timers: Vec<Timer> = Vec::new();
+    let table = transaction.open_table(TIMERS).map_err(fault)?;
+    for entry in table.range((partition.0, "", "")..).map_err(fault)? {
+        let (key, json) = entry.map_err(fault)?;
+        let (owner, conversation, _) = key.value();
+        if owner != partition.0 {
+            break;
+        }
+        timers.push(decode("timer of", conversation, json.value())?);
+    }
+    Ok(Pending { journal, tasks, timers })
+}
+
+pub(super) fn conversation(
+    transaction: &ReadTransaction,
+    id: &ConversationId,
+) -> Result<Option<Versioned<Conversation>>, StoreError> {
+    let table = transaction.open_table(CONVERSATIONS).map_err(fault)?;
+    let Some(value) = table.get(id.as_str()).map_err(fault)? else { return Ok(None) };
+    let (version, _, json) = value.value();
+    Ok(Some(Versioned { version, value: decode("conversation", id, json)? }))
+}
+
+pub(super) fn links(transaction: &ReadTransaction, conversation: &ConversationId) -> Result<Vec<Link>, StoreError> {
+    let table = transaction.open_table(LINKS).map_err(fault)?;
+    let mut links = Vec::new();
+    for entry in table.range((conversation.as_str(), "")..).map_err(fault)? {
+        let (key, json) = entry.map_err(fault)?;
+        if key.value().0 != conversation.as_str() {
+            break;
+        }
+        links.push(decode("link of", conversation, json.value())?);
+    }
+    Ok(links)
+}
+
+pub(super) fn link(
+    transaction: &ReadTransaction,
+    conversation: &ConversationId,
+    desk: &str,
+) -> Result<Option<Link>, StoreError> {
+    let table = transaction.open_table(LINKS).map_err(fault)?;
+    let value = table.get((conversation.as_str(), desk)).map_err(fault)?;
+    value.map(|json| decode("link of", conversation, json.value())).transpose()
+}
+
+pub(super) fn media(transaction: &ReadTransaction, id: &MediaId) -> Result<Option<MediaRecord>, StoreError> {
+    let table = transaction.open_table(MEDIA).map_err(fault)?;
+    let value = table.get(id.as_str()).map_err(fault)?;
+    value.map(|json| decode("media", id, json.value())).transpose()
+}
+
+pub(super) fn task(transaction: &ReadTransaction, partitions: u16, id: &TaskId) -> Result<Option<Task>, StoreError> {
+    let table = transaction.open_table(TASKS).map_err(fault)?;
+    // Tasks stand by partition, for an owner that loads them; who asks for one does not know its partition.
+    for partition in 0..partitions {
+        if let Some(json) = table.get((partition, id.as_str())).map_err(fault)? {
+            return decode("task", id, json.value()).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+pub(super) fn event(transaction: &ReadTransaction, id: &EventId) -> Result<Option<EventRecord>, StoreError> {
+    let ids = transaction.open_table(EVENT_IDS).map_err(fault)?;
+    let Some(position) = ids.get(id.as_str()).map_err(fault)? else { return Ok(None) };
+    let events = transaction.open_table(EVENTS).map_err(fault)?;
+    indexed(&events, position.value()).map(Some)
+}
+
+pub(super) fn events(transaction: &ReadTransaction, filter: &EventFilter) -> Result<Vec<EventRecord>, StoreError> {
+    let since = filter.since.unwrap_or_default().as_millis();
+    let matches = |kind: &str| filter.kind.as_deref().is_none_or(|wanted| is_or_below(kind, wanted));
+    let mut positions = Vec::new();
+    if let Some(conversation) = &filter.conversation {
+        let table = transaction.open_table(EVENTS_BY_CONVERSATION).map_err(fault)?;
+        let id = conversation.as_str();
+        for entry in table.range((id, since, 0)..=(id, u64::MAX, u64::MAX)).map_err(fault)?.rev() {
+            if positions.len() >= filter.limit {
+                break;
+            }
+            let (key, kind) = entry.map_err(fault)?;
+            positions.extend(matches(kind.value()).then(|| key.value().2));
+        }
+    } else {
+        let table = transaction.open_table(EVENTS_BY_TIME).map_err(fault)?;
+        for entry in table.range((since, 0)..).map_err(fault)?.rev() {
+            if positions.len() >= filter.limit {
+                break;
+            }
+            let (key, kind) = entry.map_err(fault)?;
+            positions.extend(matches(kind.value()).then(|| key.value().1));
+        }
+    }
+    let events = transaction.open_table(EVENTS).map_err(fault)?;
+    positions.into_iter().map(|position| indexed(&events, position)).collect()
+}
+
+/// `message.text` is `message` or below it; `messages` is not.
+fn is_or_below(kind: &str, wanted: &str) -> bool {
+    kind.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+pub(super) fn dead_letters(transaction: &ReadTransaction, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
+    let order = transaction.open_table(DEAD_LETTERS_BY_TIME).map_err(fault)?;
+    let letters = transaction.open_table(DEAD_LETTERS).map_err(fault)?;
+    let mut found = Vec::new();
+    for entry in order.range((0, "")..).map_err(fault)?.rev().take(limit) {
+        let (key, ()) = entry.map(|(key, nothing)| (key, nothing.value())).map_err(fault)?;
+        let id = key.value().1;
+        let letter = letters.get(id).map_err(fault)?;
+        let letter = letter.ok_or_else(|| StoreError::Corrupt(format!("dead letter {id} is missing")))?;
+        found.push(decode("dead letter", id, letter.value().1)?);
+    }
+    Ok(found)
+}
+
+pub(super) fn reports(transaction: &ReadTransaction, limit: usize) -> Result<Vec<Report>, StoreError> {
+    let table = transaction.open_table(REPORTS).map_err(fault)?;
+    let newest = table.range(0..).map_err(fault)?.rev().take(limit);
+    newest
+        .map(|entry| {
+            let (number, json) = entry.map_err(fault)?;
+            decode("report", number.value(), json.value())
+        })
+        .collect()
+}

@@ -1,0 +1,142 @@
+//! Things to store.
+
+use std::time::Duration;
+
+use patchbay_model::arrival::Profile;
+use patchbay_model::task::{Effect, Lane};
+use patchbay_model::*;
+use patchbay_store::{Link, Report, Timer};
+
+/// When the tests begin.
+pub(crate) const START: Timestamp = Timestamp::from_millis(1_795_000_000_000);
+
+/// So many seconds after [`START`].
+pub(crate) fn at(seconds: u64) -> Timestamp {
+    START.after(Duration::from_secs(seconds))
+}
+
+pub(crate) fn channel(id: &str) -> Channel {
+    Channel {
+        id: id.into(),
+        platform: "whatsapp".into(),
+        account: "102290129340398".into(),
+        address: "106540352242922".into(),
+    }
+}
+
+pub(crate) fn phone(number: &str) -> Identity {
+    Identity::Phone(number.into())
+}
+
+pub(crate) fn user(id: &str) -> Identity {
+    Identity::UserId(id.into())
+}
+
+pub(crate) fn event_id(name: &str) -> EventId {
+    EventId::derive(&[b"test", name.as_bytes()])
+}
+
+pub(crate) fn task_id(name: &str) -> TaskId {
+    TaskId::derive(&[b"test", name.as_bytes()])
+}
+
+pub(crate) fn conversation_id(name: &str) -> ConversationId {
+    ConversationId::derive(&[b"test", name.as_bytes()])
+}
+
+pub(crate) fn text(words: &str) -> Body {
+    Body::Message(Message {
+        id: format!("wamid.{words}").into(),
+        content: Content::Text(words.into()),
+        reply_to: None,
+        forwarded: false,
+        referral: None,
+    })
+}
+
+pub(crate) fn arrival(name: &str, route: Route) -> Arrival {
+    Arrival {
+        id: event_id(name),
+        route,
+        occurred_at: START,
+        received_at: START,
+        body: text(name),
+        raw: Some(format!("{{\"text\":{{\"body\":\"{name}\"}}}}").into()),
+    }
+}
+
+/// An arrival whose conversation is known.
+pub(crate) fn known(name: &str, conversation: &ConversationId) -> Arrival {
+    arrival(name, Route::Conversation(conversation.clone()))
+}
+
+pub(crate) fn customer(identities: &[Identity]) -> Route {
+    Route::Customer { channel: channel("support"), identities: identities.to_vec(), profile: Profile::default() }
+}
+
+pub(crate) fn ticket_route(desk: &str, ticket: &str) -> Route {
+    Route::Ticket { desk: desk.into(), ticket: ticket.into() }
+}
+
+pub(crate) fn conversation(id: &ConversationId, note: &str) -> Conversation {
+    let customer = Customer {
+        id: CustomerId::derive(&[id.as_str().as_bytes()]),
+        phone: Some("447700900001".into()),
+        user_id: None,
+        username: None,
+        name: Some("Zoë Müller 🦊".into()),
+        locale: None,
+    };
+    let mut conversation = Conversation::new(id.clone(), channel("support"), customer);
+    conversation.attributes.insert("note".into(), note.into());
+    conversation
+}
+
+pub(crate) fn task(name: &str, conversation: &ConversationId, sequence: u64) -> Task {
+    Task {
+        id: task_id(name),
+        lane: Lane::Desk("zendesk".into()),
+        conversation: conversation.clone(),
+        event: event_id(name),
+        sequence,
+        effect: Effect::UpdateTicket { fields: Attributes::from([("queue".into(), name.into())]) },
+        attempts: 0,
+        aside: false,
+        due_at: START,
+        created_at: START,
+        uncertain_since: None,
+        last_error: None,
+    }
+}
+
+pub(crate) fn dead(task: Task, seconds: u64) -> task::DeadLetter {
+    task::DeadLetter { task, reason: "the desk answered 422".into(), died_at: at(seconds) }
+}
+
+pub(crate) fn timer(name: &str, conversation: &ConversationId, seconds: u64) -> Timer {
+    Timer { conversation: conversation.clone(), name: name.into(), at: at(seconds), data: "{}".into() }
+}
+
+pub(crate) fn link(conversation: &ConversationId, desk: &str, ticket: &str) -> Link {
+    let ticket = Ticket {
+        desk: desk.into(),
+        id: ticket.into(),
+        url: None,
+        status: "open".into(),
+        data: Attributes::from([("user".into(), "77".into())]),
+    };
+    Link { conversation: conversation.clone(), ticket, entries: vec!["e1".into(), "e2".into()] }
+}
+
+pub(crate) fn report(event: &str, seconds: u64) -> Report {
+    Report {
+        at: at(seconds),
+        plugin: "router".into(),
+        generation: 3,
+        event: event.into(),
+        cause: "trap".into(),
+        detail: "wasm trap: unreachable".into(),
+        frames: vec!["router!decide".into()],
+        stderr: "panicked".into(),
+    }
+}

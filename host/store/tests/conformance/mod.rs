@@ -1,0 +1,92 @@
+//! What every store must do. A store plugs in with an [`Instance`] and one line: `conformance!(make)`, where `make` is an
+//! async function that gives a fresh instance.
+
+pub(crate) mod appending;
+pub(crate) mod commits;
+pub(crate) mod data;
+pub(crate) mod lanes;
+pub(crate) mod leases;
+pub(crate) mod model;
+pub(crate) mod records;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use patchbay_model::ConversationId;
+use patchbay_store::{Lease, Store};
+
+/// A store under test.
+#[async_trait]
+pub(crate) trait Instance: Send {
+    /// The store as it is now.
+    fn store(&self) -> Arc<dyn Store>;
+
+    /// Opens the store again as after a crash of everything that used it: nothing has been closed or released.
+    async fn reopen(&mut self);
+}
+
+/// Takes the partition of a conversation.
+pub(crate) async fn own(store: &Arc<dyn Store>, conversation: &ConversationId) -> Lease {
+    store.acquire(store.partition_of(conversation)).await.unwrap().expect("the partition is free")
+}
+
+/// One test for each rule.
+#[macro_export]
+macro_rules! conformance {
+    ($make:path) => {
+        $crate::conformance!($make;
+            appending::an_event_stands_in_its_journal,
+            appending::the_same_event_is_taken_once,
+            appending::concurrent_duplicates_are_taken_once,
+            appending::a_conversation_keeps_its_order,
+            appending::the_journal_is_read_in_pieces,
+            appending::a_wake_up_follows_an_append,
+            appending::identities_lead_to_one_conversation,
+            appending::the_surest_known_identity_wins,
+            appending::identities_belong_to_a_channel,
+            appending::an_account_has_a_line_of_its_own,
+            appending::a_foreign_conversation_is_taken_as_it_is,
+            appending::many_appends_at_once_all_arrive,
+            leases::a_partition_has_one_owner,
+            leases::a_stale_lease_writes_nothing,
+            leases::a_crash_ends_every_lease,
+            leases::a_partition_that_is_not_there_cannot_be_taken,
+            commits::a_commit_is_all_there,
+            commits::a_refused_commit_leaves_nothing,
+            commits::an_event_is_the_witness,
+            commits::a_version_is_the_witness,
+            commits::a_task_is_the_witness,
+            commits::two_writers_of_one_version_conflict,
+            commits::task_and_event_commits_go_together,
+            commits::a_foreign_partition_is_refused,
+            commits::appended_events_wait_and_wake,
+            lanes::tasks_are_loaded_in_order,
+            lanes::a_task_put_again_is_replaced,
+            lanes::finished_then_put_is_there,
+            lanes::a_timer_is_one_for_each_name,
+            lanes::a_dead_letter_leaves_its_lane_and_comes_back,
+            lanes::dead_letters_are_listed_newest_first,
+            records::links_are_by_desk,
+            records::a_ticket_leads_to_its_conversation,
+            records::media_is_kept,
+            records::reports_are_listed_newest_first,
+            records::events_are_listed_newest_first,
+            records::every_event_kind_and_route_comes_back_whole,
+            records::reopening_keeps_everything,
+        );
+
+        #[test]
+        fn random_operations_match_the_model() {
+            conformance::model::check(|| Box::pin(async { Box::new($make().await) as Box<dyn conformance::Instance> }));
+        }
+    };
+    ($make:path; $($module:ident :: $name:ident),* $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let mut instance = $make().await;
+                conformance::$module::$name(&mut instance).await;
+            }
+        )*
+    };
+}

@@ -1,0 +1,375 @@
+//! Random operations on the store and on a simple model of it, compared after each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use patchbay_model::task::DeadLetter;
+use patchbay_model::{Arrival, ConversationId, EventId, Route, Task, TaskId};
+use patchbay_store::{Appended, Commit, EventFilter, Lease, Link, Partition, Position, Store, StoreError, Timer};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::Instance;
+use super::data::{
+    arrival, at, conversation, conversation_id, customer, dead, event_id, known, link, phone, task, task_id,
+    ticket_route, timer, user,
+};
+
+/// Few names, so that operations meet.
+const NAMES: u8 = 4;
+
+/// Where an arrival goes.
+#[derive(Clone, Debug)]
+enum To {
+    Conversation(u8),
+    /// Bits: which of two phone numbers and two user ids, and whether the phone numbers come first.
+    Customer(u8),
+    Ticket(u8),
+}
+
+/// A commit in numbers: what each of them means is in [`Run::commit`].
+#[derive(Clone, Debug)]
+struct Plan {
+    conversation: u8,
+    /// Which of the partition's pending events; beyond the last: one that has been handled, or none was ever there.
+    handled: Option<u8>,
+    /// By how much the expected version is wrong, mostly zero.
+    state: Option<u8>,
+    put: Vec<u8>,
+    finish: Vec<u8>,
+    dead: Vec<u8>,
+    set: Vec<u8>,
+    clear: Vec<u8>,
+    link: Option<u8>,
+    append: Vec<(u8, To)>,
+    /// The answer is lost, and the commit applied again.
+    twice: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Operation {
+    Append(Vec<(u8, To)>),
+    Commit(Plan),
+    Revive(u8),
+    Reopen,
+}
+
+fn to() -> impl Strategy<Value = To> {
+    prop_oneof![
+        (0..NAMES).prop_map(To::Conversation),
+        (0u8..32).prop_map(To::Customer),
+        (0..NAMES).prop_map(To::Ticket)
+    ]
+}
+
+fn arrivals(most: usize) -> impl Strategy<Value = Vec<(u8, To)>> {
+    prop::collection::vec((0u8..40, to()), 0..=most)
+}
+
+fn names() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(0..NAMES, 0..3)
+}
+
+fn plan() -> impl Strategy<Value = Plan> {
+    let lanes = (names(), names(), names(), names(), names());
+    let state = prop::option::of(prop_oneof![4 => Just(0u8), 1 => 1u8..3]);
+    let rest = (prop::option::of(0..NAMES), arrivals(2), any::<bool>());
+    (0..NAMES, prop::option::of(0u8..4), state, lanes, rest).prop_map(
+        |(conversation, handled, state, (put, finish, dead, set, clear), (link, append, twice))| Plan {
+            conversation,
+            handled,
+            state,
+            put,
+            finish,
+            dead,
+            set,
+            clear,
+            link,
+            append,
+            twice,
+        },
+    )
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    prop_oneof![
+        4 => arrivals(4).prop_map(Operation::Append),
+        8 => plan().prop_map(Operation::Commit),
+        1 => (0..NAMES).prop_map(Operation::Revive),
+        1 => Just(Operation::Reopen),
+    ]
+}
+
+/// Gives a fresh instance.
+pub(crate) type Make = fn() -> Pin<Box<dyn Future<Output = Box<dyn Instance>>>>;
+
+/// Runs random operations and compares the store with the model after each.
+pub(crate) fn check(make: Make) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut runner = TestRunner::new(Config { cases: 48, failure_persistence: None, ..Config::default() });
+    let outcome = runner.run(&prop::collection::vec(operation(), 1..25), |operations| {
+        runtime.block_on(async {
+            let mut run = Run::new(make().await).await;
+            for operation in operations {
+                run.operate(operation).await;
+                run.compare().await;
+            }
+        });
+        Ok(())
+    });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+}
+
+/// What the store should hold.
+#[derive(Default)]
+struct Model {
+    /// In the order of their positions.
+    events: Vec<(EventId, ConversationId)>,
+    pending: BTreeSet<EventId>,
+    identities: BTreeMap<String, ConversationId>,
+    states: BTreeMap<ConversationId, (u64, String)>,
+    tasks: BTreeMap<TaskId, Task>,
+    dead: BTreeMap<TaskId, DeadLetter>,
+    timers: BTreeMap<(ConversationId, String), Timer>,
+    links: BTreeMap<(ConversationId, String), Link>,
+    tickets: BTreeMap<String, ConversationId>,
+}
+
+impl Model {
+    fn append(&mut self, arrival: &Arrival) -> Option<ConversationId> {
+        if self.events.iter().any(|(id, _)| *id == arrival.id) {
+            return None;
+        }
+        let conversation = match &arrival.route {
+            Route::Ticket { ticket, .. } => self.tickets.get(ticket)?.clone(),
+            Route::Customer { channel, identities, .. } => {
+                let keys: Vec<_> = identities.iter().map(|identity| identity.key(&channel.id)).collect();
+                let found = keys.iter().find_map(|key| self.identities.get(key).cloned());
+                let chosen = found.unwrap_or_else(|| arrival.route.new_conversation().unwrap());
+                for key in keys {
+                    self.identities.entry(key).or_insert_with(|| chosen.clone());
+                }
+                chosen
+            }
+            route => route.new_conversation().unwrap(),
+        };
+        self.events.push((arrival.id.clone(), conversation.clone()));
+        self.pending.insert(arrival.id.clone());
+        Some(conversation)
+    }
+
+    /// Applies a commit whose event, if it has one, is `handled`.
+    fn commit(&mut self, commit: &Commit, handled: Option<&EventId>) {
+        if let Some(event) = handled {
+            self.pending.remove(event);
+        }
+        if let Some((version, state)) = &commit.conversation {
+            self.states.insert(state.id.clone(), (version + 1, state.attributes["note"].clone()));
+        }
+        for id in &commit.finished_tasks {
+            self.tasks.remove(id);
+        }
+        for letter in &commit.dead_letters {
+            self.tasks.remove(&letter.task.id);
+            self.dead.insert(letter.task.id.clone(), letter.clone());
+        }
+        self.tasks.extend(commit.put_tasks.iter().map(|task| (task.id.clone(), task.clone())));
+        for key in &commit.cleared_timers {
+            self.timers.remove(key);
+        }
+        for timer in &commit.set_timers {
+            self.timers.insert((timer.conversation.clone(), timer.name.clone()), timer.clone());
+        }
+        for link in &commit.links {
+            self.links.insert((link.conversation.clone(), link.ticket.desk.clone()), link.clone());
+            self.tickets.insert(link.ticket.id.clone(), link.conversation.clone());
+        }
+        for arrival in &commit.append {
+            self.append(arrival);
+        }
+    }
+}
+
+struct Run {
+    instance: Box<dyn Instance>,
+    leases: Vec<Lease>,
+    model: Model,
+    /// Grows with each operation, so that what each writes differs.
+    step: u64,
+}
+
+async fn own_all(store: &dyn Store) -> Vec<Lease> {
+    let mut leases = Vec::new();
+    for partition in 0..store.partitions() {
+        leases.push(store.acquire(Partition(partition)).await.unwrap().unwrap());
+    }
+    leases
+}
+
+fn incoming((name, to): &(u8, To)) -> Arrival {
+    let event = format!("event {name}");
+    match to {
+        To::Conversation(n) => known(&event, &conversation_id(&format!("{n}"))),
+        To::Ticket(n) => arrival(&event, ticket_route("desk", &format!("{n}"))),
+        To::Customer(bits) => {
+            let all = [phone("1"), phone("2"), user("1"), user("2")];
+            let mut some: Vec<_> = (0..4).filter(|n| bits & (1 << n) != 0).map(|n| all[n].clone()).collect();
+            if some.is_empty() {
+                some.push(phone("3"));
+            }
+            if bits & 16 != 0 {
+                some.reverse();
+            }
+            arrival(&event, customer(&some))
+        }
+    }
+}
+
+impl Run {
+    async fn new(instance: Box<dyn Instance>) -> Self {
+        let leases = own_all(instance.store().as_ref()).await;
+        Self { instance, leases, model: Model::default(), step: 0 }
+    }
+
+    fn lease(&self, conversation: &ConversationId) -> &Lease {
+        &self.leases[usize::from(self.instance.store().partition_of(conversation).0)]
+    }
+
+    async fn operate(&mut self, operation: Operation) {
+        self.step += 1;
+        let store = self.instance.store();
+        match operation {
+            Operation::Append(arrivals) => {
+                let arrivals: Vec<_> = arrivals.iter().map(incoming).collect();
+                let appended = store.append(arrivals.clone()).await.unwrap();
+                assert_eq!(appended.len(), arrivals.len());
+                for (arrival, appended) in arrivals.iter().zip(appended) {
+                    let known = self.model.events.iter().any(|(id, _)| *id == arrival.id);
+                    let expected = match self.model.append(arrival) {
+                        Some(conversation) => {
+                            Appended::New { partition: store.partition_of(&conversation), conversation }
+                        }
+                        None if known => Appended::Duplicate,
+                        None => Appended::Stranger,
+                    };
+                    assert_eq!(appended, expected);
+                }
+            }
+            Operation::Commit(plan) => self.commit(&store, plan).await,
+            Operation::Revive(name) => {
+                let id = task_of(name, &conversation_id(&format!("{name}"))).id;
+                let now = at(self.step);
+                let expected =
+                    self.model.dead.remove(&id).map(|letter| Task { attempts: 0, due_at: now, ..letter.task });
+                assert_eq!(store.revive(&id, now).await.unwrap(), expected);
+                self.model.tasks.extend(expected.map(|task| (id, task)));
+            }
+            Operation::Reopen => {
+                drop(store);
+                self.instance.reopen().await;
+                self.leases = own_all(self.instance.store().as_ref()).await;
+            }
+        }
+    }
+
+    async fn commit(&mut self, store: &Arc<dyn Store>, plan: Plan) {
+        let id = conversation_id(&format!("{}", plan.conversation));
+        let lease = self.lease(&id).clone();
+        let journal = store.load(&lease).await.unwrap().journal;
+        let handled = plan.handled.map(|n| journal.get(usize::from(n)).map(|r| (r.position, r.event.id.clone())));
+        let (version, _) = self.model.states.get(&id).cloned().unwrap_or_default();
+        let note = format!("step {}", self.step);
+        let names = |names: &[u8]| names.iter().map(|n| format!("{n}")).collect::<BTreeSet<_>>();
+        let step = self.step;
+        let tasks = |names: &[u8]| names.iter().map(|n| task_of(*n, &id)).collect::<Vec<_>>();
+        let commit = Commit {
+            // A position that was never given is not pending either.
+            handled: handled.as_ref().map(|found| found.as_ref().map_or(Position(u64::MAX), |(position, _)| *position)),
+            conversation: plan.state.map(|wrong| (version + u64::from(wrong), conversation(&id, &note))),
+            put_tasks: tasks(&plan.put).into_iter().map(|task| Task { sequence: step, ..task }).collect(),
+            finished_tasks: tasks(&plan.finish).into_iter().map(|task| task.id).collect(),
+            dead_letters: tasks(&plan.dead).into_iter().map(|task| dead(task, step)).collect(),
+            set_timers: names(&plan.set).iter().map(|name| timer(name, &id, step)).collect(),
+            cleared_timers: names(&plan.clear).into_iter().map(|name| (id.clone(), name)).collect(),
+            links: plan.link.iter().map(|n| link(&id, "desk", &format!("{n}"))).collect(),
+            append: plan.append.iter().map(incoming).collect(),
+            ..Commit::default()
+        };
+        let answer = store.commit(&lease, commit.clone()).await;
+        let gone = |id: &TaskId| !self.model.tasks.contains_key(id);
+        let mut ended = commit.finished_tasks.iter().chain(commit.dead_letters.iter().map(|letter| &letter.task.id));
+        let applied_before = match (&handled, &commit.conversation) {
+            (Some(found), _) => found.is_none(),
+            (None, Some(_)) => false,
+            (None, None) => !(commit.finished_tasks.is_empty() && commit.dead_letters.is_empty()) && ended.all(gone),
+        };
+        if applied_before {
+            answer.unwrap();
+        } else if plan.state.is_some_and(|wrong| wrong > 0) {
+            assert!(matches!(answer, Err(StoreError::Conflict { .. })), "{answer:?}");
+        } else {
+            answer.unwrap();
+            self.model.commit(&commit, handled.flatten().as_ref().map(|(_, event)| event));
+            if plan.twice {
+                // Without a change to the model.
+                store.commit(&lease, commit).await.unwrap();
+            }
+        }
+    }
+
+    async fn compare(&self) {
+        let store = self.instance.store();
+        let model = &self.model;
+        for lease in &self.leases {
+            let mine = |id: &ConversationId| store.partition_of(id) == lease.partition;
+            let pending = store.load(lease).await.unwrap();
+            let journal: Vec<_> = pending.journal.into_iter().map(|r| (r.event.id, r.event.conversation)).collect();
+            let expected = model.events.iter().filter(|(id, of)| mine(of) && model.pending.contains(id));
+            assert_eq!(journal, expected.cloned().collect::<Vec<_>>());
+            let mut tasks: Vec<_> = model.tasks.values().filter(|task| mine(&task.conversation)).cloned().collect();
+            tasks.sort_by_key(|task| (task.conversation.clone(), task.lane.clone(), task.sequence, task.id.clone()));
+            assert_eq!(pending.tasks, tasks);
+            let timers = model.timers.values().filter(|timer| mine(&timer.conversation));
+            assert_eq!(pending.timers, timers.cloned().collect::<Vec<_>>());
+        }
+        for name in 0..NAMES {
+            let id = conversation_id(&format!("{name}"));
+            let state = store.conversation(&id).await.unwrap();
+            let state = state.map(|state| (state.version, state.value.attributes["note"].clone()));
+            assert_eq!(state, model.states.get(&id).cloned());
+            let links = model.links.values().filter(|link| link.conversation == id);
+            assert_eq!(store.links(&id).await.unwrap(), links.cloned().collect::<Vec<_>>());
+            let task = task_of(name, &id).id;
+            assert_eq!(store.task(&task).await.unwrap(), model.tasks.get(&task).cloned());
+            let mut events =
+                model.events.iter().filter(|(_, of)| *of == id).map(|(event, _)| event).collect::<Vec<_>>();
+            events.reverse();
+            let filter = EventFilter { conversation: Some(id), limit: 100, ..EventFilter::default() };
+            let listed = store.events(&filter).await.unwrap();
+            assert_eq!(listed.iter().map(|record| &record.event.id).collect::<Vec<_>>(), events);
+        }
+        let all = store.events(&EventFilter { limit: 100, ..EventFilter::default() }).await.unwrap();
+        let all: Vec<_> = all.into_iter().map(|record| (record.event.id, record.event.conversation)).collect();
+        assert_eq!(all, model.events.iter().rev().cloned().collect::<Vec<_>>());
+        for number in 0..40 {
+            let id = event_id(&format!("event {number}"));
+            let expected = model.events.iter().any(|(event, _)| *event == id);
+            assert_eq!(store.event(&id).await.unwrap().is_some(), expected);
+        }
+        let letters: BTreeMap<_, _> =
+            store.dead_letters(100).await.unwrap().into_iter().map(|letter| (letter.task.id.clone(), letter)).collect();
+        assert_eq!(letters, model.dead);
+    }
+}
+
+/// A conversation has one task of each name.
+fn task_of(name: u8, conversation: &ConversationId) -> Task {
+    let name = format!("{conversation} {name}");
+    let task = task(&name, conversation, 0);
+    debug_assert_eq!(task.id, task_id(&name));
+    task
+}

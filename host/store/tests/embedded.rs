@@ -1,0 +1,144 @@
+//! The embedded store keeps the contract, and what it promises besides.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+mod conformance;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use conformance::Instance;
+use conformance::data::{conversation_id, event_id, known};
+use patchbay_store::{Appended, EmbeddedOptions, EmbeddedStore, Store, StoreError};
+
+/// A store in a folder of its own.
+struct Embedded {
+    folder: tempfile::TempDir,
+    file: PathBuf,
+    crashes: u32,
+    store: Arc<dyn Store>,
+}
+
+fn open(file: &std::path::Path) -> Result<EmbeddedStore, StoreError> {
+    EmbeddedStore::open(file, EmbeddedOptions { cache_bytes: 4 << 20, ..EmbeddedOptions::default() })
+}
+
+async fn make() -> Embedded {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("patchbay.redb");
+    let store = Arc::new(open(&file).unwrap());
+    Embedded { folder, file, crashes: 0, store }
+}
+
+#[async_trait]
+impl Instance for Embedded {
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
+    async fn reopen(&mut self) {
+        // What is on disk while the store is still open is what a crash would leave.
+        self.crashes += 1;
+        let left = self.folder.path().join(format!("crash-{}.redb", self.crashes));
+        std::fs::copy(&self.file, &left).unwrap();
+        self.store = Arc::new(open(&left).unwrap());
+        self.file = left;
+    }
+}
+
+conformance!(make);
+
+#[tokio::test]
+async fn a_file_has_one_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("patchbay.redb");
+    let store = open(&file).unwrap();
+    let Err(StoreError::Unsuitable(sentence)) = open(&file) else { panic!("two stores on one file") };
+    assert!(sentence.contains("in use by another process"), "{sentence}");
+    drop(store);
+    open(&file).unwrap();
+}
+
+#[tokio::test]
+async fn closing_finishes_what_was_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("patchbay.redb");
+    let store = Arc::new(open(&file).unwrap());
+    let id = conversation_id("a");
+    let appending: Vec<_> = (0..20)
+        .map(|number| {
+            let (store, arrival) = (Arc::clone(&store), known(&format!("{number}"), &id));
+            tokio::spawn(async move { store.append(vec![arrival]).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    store.close().await;
+    store.close().await;
+    assert!(matches!(store.append(vec![known("late", &id)]).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.event(&event_id("late")).await, Err(StoreError::Unavailable(_))));
+    // The file is free although the store is still there, and holds what was acknowledged, neither more nor less.
+    let next = open(&file).unwrap();
+    for (number, task) in appending.into_iter().enumerate() {
+        let acknowledged = matches!(task.await.unwrap().as_deref(), Ok([Appended::New { .. }]));
+        let kept = next.event(&event_id(&format!("{number}"))).await.unwrap().is_some();
+        assert_eq!(acknowledged, kept, "event {number}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_keeps_its_partitions() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("deeper").join("patchbay.redb");
+    let with = |partitions| EmbeddedOptions { partitions, ..EmbeddedOptions::default() };
+    assert!(matches!(EmbeddedStore::open(&file, with(0)), Err(StoreError::Unsuitable(_))));
+    assert_eq!(EmbeddedStore::open(&file, with(3)).unwrap().partitions(), 3);
+    assert_eq!(EmbeddedStore::open(&file, with(64)).unwrap().partitions(), 3);
+}
+
+#[tokio::test]
+async fn only_a_store_of_ours_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("notes.txt");
+    std::fs::write(&file, "not a database, but long enough to be looked at. ".repeat(400)).unwrap();
+    let refused = open(&file);
+    assert!(matches!(refused, Err(StoreError::Corrupt(_) | StoreError::Unsuitable(_))), "{refused:?}");
+    assert!(std::fs::read_to_string(&file).unwrap().starts_with("not a database"), "and left as it was");
+
+    let file = folder.path().join("other.redb");
+    let other = redb::Database::create(&file).unwrap();
+    let table = redb::TableDefinition::<u64, u64>::new("theirs");
+    let write = other.begin_write().unwrap();
+    write.open_table(table).unwrap();
+    write.commit().unwrap();
+    drop(other);
+    let Err(StoreError::Unsuitable(sentence)) = open(&file) else { panic!("a foreign database was opened") };
+    assert!(sentence.contains("not a Patchbay store"), "{sentence}");
+}
+
+#[tokio::test]
+async fn a_later_format_is_refused_with_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("patchbay.redb");
+    drop(open(&file).unwrap());
+    let database = redb::Database::create(&file).unwrap();
+    let write = database.begin_write().unwrap();
+    write.open_table(redb::TableDefinition::<&str, u64>::new("meta")).unwrap().insert("format", 2).unwrap();
+    write.commit().unwrap();
+    drop(database);
+    let Err(StoreError::Unsuitable(sentence)) = open(&file) else { panic!("a later format was opened") };
+    assert!(sentence.contains("format 2") && sentence.contains("run the version that wrote it"), "{sentence}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_the_owner_may_read_the_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let instance = make().await;
+    assert_eq!(std::fs::metadata(&instance.file).unwrap().permissions().mode() & 0o077, 0);
+}
