@@ -1,1 +1,97 @@
-fn main() {}
+//! The repository's chores. `cargo xtask demo` and `cargo xtask test` are the two commands of the README; the others
+//! are their single steps.
+//!
+//! # Layout
+//! - [`demo`]: build the gateway and become it
+//! - [`suites`]: the tests, and their counts
+//! - [`checks`]: format, clippy, features, documentation
+//! - [`deny`]: licences, sources and bans
+//! - [`bench`]: the measurements
+//! - [`needs`]: what all of these need on the machine, installed when missing
+//! - [`run`], [`screen`], [`tally`]: starting programs, what people see, counting tests
+
+mod bench;
+mod checks;
+mod demo;
+mod deny;
+mod needs;
+mod run;
+mod screen;
+mod suites;
+mod tally;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Chores of the Patchbay repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Build the gateway and start it with simulators of WhatsApp and Zendesk
+    ///
+    /// Everything after `demo` goes to `patchbay dev`: `--port N` (0 picks free ports), `--json`, `--no-browser`,
+    /// `--config FILE`, `--store URL`. Ctrl-C stops it.
+    Demo {
+        /// Flags of `patchbay dev`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "FLAGS")]
+        flags: Vec<OsString>,
+    },
+    /// Install what the tests need, then run them all
+    Test {
+        /// Only these steps; may be given several times or as a list
+        #[arg(long, value_enum, value_delimiter = ',', value_name = "STEP")]
+        only: Vec<suites::Step>,
+        /// Only tests whose name contains one of these
+        #[arg(value_name = "FILTER")]
+        filters: Vec<String>,
+    },
+    /// Build in release and print the measurements as tables
+    Bench {
+        /// Which ones; all without a name
+        #[arg(value_name = "NAME", value_parser = bench::names())]
+        names: Vec<String>,
+    },
+    /// Check the format of both workspaces
+    Fmt {
+        /// Format instead of checking
+        #[arg(long)]
+        fix: bool,
+    },
+    /// Clippy on both workspaces with warnings denied, and the features that must stay off
+    Lint,
+    /// Build the documentation with warnings denied
+    Docs,
+    /// Check licences, bans and sources of all dependencies by `deny.toml`
+    Deny {
+        /// Known vulnerabilities too; fetches the advisory database
+        #[arg(long)]
+        advisories: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().chore {
+        Chore::Demo { flags } => demo::demo(&flags),
+        Chore::Test { only, filters } => suites::test(&only, &filters),
+        Chore::Bench { names } => bench::bench(&names),
+        Chore::Fmt { fix } => checks::fmt(fix),
+        Chore::Lint => checks::lint(),
+        Chore::Docs => checks::docs(),
+        Chore::Deny { advisories } => deny::deny(advisories),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            screen::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,1 +1,7 @@
-fn main() {}
+//! The binary `patchbay`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    patchbay_gateway::cli::run::run(std::env::args_os())
+}

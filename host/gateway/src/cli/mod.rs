@@ -1,0 +1,216 @@
+//! The command line.
+//!
+//! # Layout
+//! - here: the commands and their flags, as data
+//! - [`run`]: what each command does
+//! - [`help`]: the commands in groups
+
+pub mod help;
+pub mod run;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Where the configuration is when nothing else is said.
+pub const CONFIG_FILE: &str = "patchbay.toml";
+
+/// The port of `patchbay dev`; the simulators have the next one.
+pub const DEV_PORT: u16 = 18080;
+
+/// Everything that stands on the command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "patchbay",
+    version,
+    about = "Connects WhatsApp Business numbers with ticket systems",
+    long_about = "Patchbay takes the webhooks of WhatsApp Business numbers, lets sandboxed plugins decide about each \
+                  event, and carries out what they decide: answers to customers, and tickets in one or several \
+                  ticket systems. What was acknowledged is never lost, and nothing is done twice.",
+    after_long_help = "Exit codes:\n  \
+                       0  done\n  \
+                       1  failed\n  \
+                       2  wrong usage or configuration\n  \
+                       3  refused by a rule\n\n\
+                       Begin with:\n  \
+                       patchbay dev                             everything on this machine, with simulators\n  \
+                       patchbay check --config patchbay.toml    before a new configuration goes live\n  \
+                       patchbay serve --config patchbay.toml    the gateway",
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    propagate_version = true
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Whether to use colours.
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    pub color: Colour,
+}
+
+/// Whether to use colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gateway
+    #[command(
+        long_about = "Runs the gateway until it is told to stop (SIGTERM or Ctrl-C). The configuration is checked \
+                      first, secrets included; with anything wrong in it the gateway does not start.",
+        after_long_help = "Examples:\n  \
+                           patchbay serve --config /etc/patchbay/patchbay.toml\n  \
+                           patchbay serve --log info,patchbay_runtime=debug"
+    )]
+    Serve(ServeArgs),
+    /// Run the gateway with simulators of WhatsApp and the ticket systems
+    #[command(
+        long_about = "Runs a gateway and simulators of WhatsApp and the ticket systems, on loopback only and with a \
+                      temporary store. Nothing leaves this machine, and nothing has to be signed up for.",
+        after_long_help = "Examples:\n  \
+                           patchbay dev\n  \
+                           patchbay dev --config patchbay.toml    your own chains and plugins\n  \
+                           patchbay dev --port 0 --json           for scripts: free ports, addresses as JSON"
+    )]
+    Dev(DevArgs),
+    /// Check a configuration
+    #[command(
+        long_about = "Checks a configuration: its keys and values, the names that sections call each other by, \
+                      plugins' files, and that every secret is where the configuration says. Everything that is \
+                      wrong is shown at once, each with its line and with what to write instead. Exits with 2 when \
+                      there is an error; warnings alone are no error.",
+        after_long_help = "Examples:\n  \
+                           patchbay check\n  \
+                           patchbay check --config patchbay.toml --no-secrets    in CI, without the secrets\n  \
+                           patchbay check --json                                 one JSON object for each problem"
+    )]
+    Check(CheckArgs),
+    /// Print the JSON Schema of the configuration
+    #[command(
+        long_about = "Prints the JSON Schema (draft 2020-12) of the configuration, with a description of every key. \
+                      Editors use it to complete and check as you write.",
+        after_long_help = "Examples:\n  \
+                           patchbay schema > patchbay.schema.json\n\n\
+                           Then, as the first line of the configuration, for editors with Taplo:\n  \
+                           #:schema ./patchbay.schema.json"
+    )]
+    Schema,
+    /// Make tokens for the admin API
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Print a completion script for a shell
+    #[command(after_long_help = "Examples:\n  \
+                                 patchbay completions bash > /etc/bash_completion.d/patchbay\n  \
+                                 patchbay completions fish > ~/.config/fish/completions/patchbay.fish")]
+    Completions {
+        /// Which shell.
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
+}
+
+/// The flag that names the configuration.
+#[derive(Clone, Debug, Args)]
+pub struct ConfigArgs {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", env = "PATCHBAY_CONFIG", default_value = CONFIG_FILE)]
+    pub config: PathBuf,
+}
+
+/// `patchbay serve`
+#[derive(Clone, Debug, Args)]
+pub struct ServeArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// What to log, instead of `telemetry.log`: `debug`, or `info,patchbay_runtime=debug`.
+    #[arg(long, value_name = "FILTER", env = "PATCHBAY_LOG", value_parser = log_filter)]
+    pub log: Option<String>,
+}
+
+/// `patchbay dev`
+#[derive(Clone, Debug, Args)]
+pub struct DevArgs {
+    /// The gateway's port; the simulators have the next one. 0 picks free ones.
+    #[arg(long, value_name = "N", default_value_t = DEV_PORT)]
+    pub port: u16,
+    /// Write one JSON object with all addresses and secrets as the first line, and nothing else, to standard output.
+    #[arg(long)]
+    pub json: bool,
+    /// Chains, plugins and desks of your own; numbers, addresses and secrets are the simulators'.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Keep the store there instead of in a temporary folder.
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
+    /// Do not open the console in a browser.
+    #[arg(long)]
+    pub no_browser: bool,
+    /// What to log, instead of `telemetry.log`.
+    #[arg(long, value_name = "FILTER", env = "PATCHBAY_LOG", value_parser = log_filter)]
+    pub log: Option<String>,
+}
+
+fn log_filter(text: &str) -> Result<String, String> {
+    crate::config::log_filter(text).map(|()| text.to_owned())
+}
+
+/// `patchbay check`
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Write one JSON object for each problem to standard output: severity, line, column, key, message, fix.
+    #[arg(long)]
+    pub json: bool,
+    /// Do not look whether the secrets are there.
+    #[arg(long)]
+    pub no_secrets: bool,
+    /// Exit with 2 for warnings too.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `patchbay token …`
+#[derive(Clone, Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Print a token for the admin API
+    #[command(
+        long_about = "Prints a bearer token (a JSON Web Token) for the admin API under /v1, signed with the first of \
+                      `admin.token_secrets`. It cannot be called back one by one: taking the secret out of the \
+                      configuration ends all of its tokens.",
+        after_long_help = "Examples:\n  \
+                           export PATCHBAY_TOKEN=$(patchbay token issue --config patchbay.toml)\n  \
+                           patchbay token issue --subject grafana --days 365"
+    )]
+    Issue(IssueArgs),
+}
+
+/// `patchbay token issue`
+#[derive(Clone, Debug, Args)]
+pub struct IssueArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Who the token is for, as the audit log will call them.
+    #[arg(long, value_name = "NAME", default_value = "operator")]
+    pub subject: String,
+    /// For how many days it is good.
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub days: u32,
+    /// Write one JSON object: token, subject, expires_at.
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,154 @@
+//! What handlers want done, applied to the conversation and turned into tasks.
+
+use patchbay_model::conversation::DeskState;
+use patchbay_model::desk::{Author, Entry};
+use patchbay_model::task::{Lane, Origin};
+use patchbay_model::{Action, Arrival, Attributes, Body, Effect, EventId, Notice, Outgoing, Private, Route};
+use patchbay_store::{Report, Timer};
+
+use super::{Plan, addresses, private, whatsapp_lane};
+use crate::engine::words;
+
+impl Plan<'_> {
+    /// Applies what a handler wants, in its order, so that the next handler sees the conversation as this one left it.
+    pub fn apply(&mut self, plugin: &str, generation: u64, actions: Vec<Action>) {
+        for action in actions {
+            self.apply_one(plugin, generation, action);
+        }
+    }
+
+    fn apply_one(&mut self, plugin: &str, generation: u64, action: Action) {
+        match action {
+            Action::Send(outgoing) => self.send(outgoing, Origin::Plugin(plugin.to_owned())),
+            Action::Assign(assignment) => self.conversation.assignment = Some(assignment),
+            Action::SetAttribute(key, Some(value)) => {
+                self.conversation.attributes.insert(key, value);
+            }
+            Action::SetAttribute(key, None) => {
+                self.conversation.attributes.remove(&key);
+            }
+            Action::Note(text) => self.note(&text),
+            Action::OpenTicket { desk, subject, fields } => self.open_ticket(&desk, subject, fields),
+            Action::UpdateTicket { desk, fields } => {
+                self.order(Lane::Desk(desk), Effect::UpdateTicket { fields });
+            }
+            Action::SetTimer { name, at, data } => {
+                let conversation = self.conversation.id.clone();
+                self.set_timers.push(Timer { conversation, name, at, data });
+            }
+            Action::CancelTimer(name) => self.cleared_timers.push((self.conversation.id.clone(), name)),
+            Action::Handoff(reason) => {
+                self.conversation.human = true;
+                self.note(&private(format!("Handed to a person: {reason}")));
+            }
+            Action::Escalate(reason) => self.note(&private(format!("Escalated: {reason}"))),
+            Action::Emit(name, data) => self.emit(plugin, name, data),
+            Action::Sla(..) | Action::Quarantine(_) | Action::Release(_) => {
+                let detail = format!("the action `{}` is not carried out by this version of Patchbay", action.kind());
+                self.report(Report {
+                    at: self.now,
+                    plugin: plugin.to_owned(),
+                    generation,
+                    event: self.record.event.id.to_string(),
+                    cause: "action".into(),
+                    detail,
+                    frames: Vec::new(),
+                    stderr: String::new(),
+                });
+            }
+        }
+    }
+
+    /// Orders a message to the customer.
+    pub(super) fn send(&mut self, message: Outgoing, origin: Origin) {
+        let to = addresses(&self.conversation.customer);
+        self.answered = true;
+        let lane = whatsapp_lane(&self.conversation.channel);
+        self.order(lane, Effect::Send { to, message, origin });
+    }
+
+    /// Orders an internal note in every ticket of the conversation.
+    pub(super) fn note(&mut self, text: &Private<String>) {
+        let desks: Vec<String> = self.conversation.desks.keys().cloned().collect();
+        for desk in desks {
+            let entry = Entry {
+                author: Author::Gateway,
+                text: text.clone(),
+                media: Vec::new(),
+                public: false,
+                at: self.record.event.occurred_at,
+            };
+            self.order(Lane::Desk(desk), Effect::AddEntry { entry });
+        }
+    }
+
+    /// Makes sure that a ticket exists: a new one gets what was said so far, one that is there gets the fields.
+    fn open_ticket(&mut self, desk: &str, subject: Option<Private<String>>, mut fields: Attributes) {
+        if let Some(assignment) = &self.conversation.assignment {
+            fields.entry("queue".into()).or_insert_with(|| assignment.queue.clone());
+            fields.entry("priority".into()).or_insert_with(|| assignment.priority.as_str().into());
+        }
+        if self.conversation.desks.contains_key(desk) {
+            if self.fields_ordered(desk) != Some(&fields) {
+                self.order(Lane::Desk(desk.to_owned()), Effect::UpdateTicket { fields: fields.clone() });
+                self.remember_fields(desk, fields);
+            }
+            return;
+        }
+        let mut entries: Vec<Entry> = self.conversation.unfiled.drain(..).collect();
+        entries.extend(self.own_entry());
+        if entries.is_empty() {
+            entries.push(Entry {
+                author: Author::Gateway,
+                text: private("The conversation was handed over without a message."),
+                media: Vec::new(),
+                public: false,
+                at: self.record.event.occurred_at,
+            });
+        }
+        let subject = subject.unwrap_or_else(|| {
+            let first = entries.iter().find(|entry| !entry.text.reveal().trim().is_empty()).or(entries.first());
+            let text = first.map(|entry| entry.text.reveal().as_str()).unwrap_or_default();
+            let media = first.and_then(|entry| entry.media.first()).map(|media| media.kind);
+            private(words::subject(text, media))
+        });
+        let effect = Effect::CreateTicket { subject, fields: fields.clone(), entries };
+        let ordered_by = self.order(Lane::Desk(desk.to_owned()), effect);
+        self.conversation.desks.insert(desk.to_owned(), DeskState { ordered_by, status: None, fields });
+    }
+
+    fn fields_ordered(&self, desk: &str) -> Option<&Attributes> {
+        self.conversation.desks.get(desk).map(|state| &state.fields)
+    }
+
+    fn remember_fields(&mut self, desk: &str, fields: Attributes) {
+        if let Some(state) = self.conversation.desks.get_mut(desk) {
+            state.fields = fields;
+        }
+    }
+
+    fn emit(&mut self, plugin: &str, name: String, data: Private<String>) {
+        let count = self.append.len().to_le_bytes();
+        let event = self.record.event.id.as_str().as_bytes();
+        self.append.push(Arrival {
+            id: EventId::derive(&[b"custom", event, plugin.as_bytes(), name.as_bytes(), &count]),
+            route: Route::Conversation(self.conversation.id.clone()),
+            occurred_at: self.record.event.occurred_at,
+            received_at: self.now,
+            body: Body::Custom(Notice { kind: name, data }),
+            raw: None,
+        });
+    }
+
+    /// What the event's message reads like in a ticket.
+    pub(super) fn own_entry(&self) -> Option<Entry> {
+        let Body::Message(message) = &self.record.event.body else { return None };
+        Some(Entry {
+            author: Author::Customer(self.conversation.customer.clone()),
+            text: private(words::entry_text(&message.content)),
+            media: message.content.media().cloned().into_iter().collect(),
+            public: true,
+            at: self.record.event.occurred_at,
+        })
+    }
+}

@@ -1,0 +1,163 @@
+//! What one event leads to, as data: the conversation's new state and the tasks, timers and links of the commit.
+//!
+//! Planning is pure. It is given the event, the conversation, the tickets and the time, and gives the same plan for the
+//! same input; carrying it out is the lanes' business.
+
+mod actions;
+mod arrivals;
+mod consequences;
+
+use patchbay_model::conversation::Channel;
+use patchbay_model::task::Lane;
+use patchbay_model::{
+    Arrival, Conversation, ConversationId, Customer, CustomerId, Effect, Identity, Private, Route, Task, TaskId,
+    Timestamp,
+};
+use patchbay_store::{Commit, EventRecord, Link, Report, Timer};
+
+pub use consequences::{ChainEnd, Policy};
+
+/// Bits of a task's sequence that count the tasks of one event; the rest is the event's position.
+const TASKS_PER_EVENT_BITS: u32 = 12;
+
+/// What one event leads to, while it is being worked out.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    record: &'a EventRecord,
+    now: Timestamp,
+    /// As the actions so far have left it.
+    pub conversation: Conversation,
+    /// As the actions so far have left them.
+    pub links: Vec<Link>,
+    changed_links: Vec<String>,
+    tasks: Vec<Task>,
+    set_timers: Vec<Timer>,
+    cleared_timers: Vec<(ConversationId, String)>,
+    append: Vec<Arrival>,
+    reports: Vec<Report>,
+    planned: u64,
+    answered: bool,
+}
+
+impl<'a> Plan<'a> {
+    /// A plan for `record`, with the conversation as it stood before.
+    #[must_use]
+    pub fn new(record: &'a EventRecord, conversation: Conversation, links: Vec<Link>, now: Timestamp) -> Self {
+        Self {
+            record,
+            now,
+            conversation,
+            links,
+            changed_links: Vec::new(),
+            tasks: Vec::new(),
+            set_timers: Vec::new(),
+            cleared_timers: Vec::new(),
+            append: Vec::new(),
+            reports: Vec::new(),
+            planned: 0,
+            answered: false,
+        }
+    }
+
+    /// Adds a report for the operator.
+    pub fn report(&mut self, report: Report) {
+        self.reports.push(report);
+    }
+
+    /// The commit that ends the event's handling, replacing the conversation at `version`.
+    #[must_use]
+    pub fn into_commit(mut self, version: u64) -> Commit {
+        self.tasks.sort_by_key(|task| task.sequence);
+        Commit {
+            handled: Some(self.record.position),
+            conversation: Some((version, self.conversation)),
+            put_tasks: self.tasks,
+            set_timers: self.set_timers,
+            cleared_timers: self.cleared_timers,
+            links: self.links.into_iter().filter(|link| self.changed_links.contains(&link.ticket.desk)).collect(),
+            append: self.append,
+            reports: self.reports,
+            ..Commit::default()
+        }
+    }
+
+    /// Orders an effect, behind those that this event has ordered before.
+    fn order(&mut self, lane: Lane, effect: Effect) -> TaskId {
+        self.planned += 1;
+        let id = TaskId::derive(&[self.record.event.id.as_str().as_bytes(), &self.planned.to_le_bytes()]);
+        self.tasks.push(Task {
+            id: id.clone(),
+            lane,
+            conversation: self.conversation.id.clone(),
+            event: self.record.event.id.clone(),
+            sequence: (self.record.position.0 << TASKS_PER_EVENT_BITS) | self.planned,
+            effect,
+            attempts: 0,
+            due_at: self.now,
+            created_at: self.now,
+            uncertain_since: None,
+            aside: false,
+            last_error: None,
+        });
+        id
+    }
+
+    fn link_mut(&mut self, desk: &str) -> Option<&mut Link> {
+        let link = self.links.iter_mut().find(|link| link.ticket.desk == desk)?;
+        if !self.changed_links.iter().any(|changed| changed == desk) {
+            self.changed_links.push(desk.to_owned());
+        }
+        Some(link)
+    }
+}
+
+/// A conversation that has just begun, if the route says enough of it.
+#[must_use]
+pub fn begin_conversation(record: &EventRecord) -> Option<Conversation> {
+    let id = record.event.conversation.clone();
+    match &record.route {
+        Route::Customer { channel, identities, .. } => {
+            let customer = CustomerId::derive(&[id.as_str().as_bytes()]);
+            Some(Conversation::new(id, channel.clone(), nobody(customer, identities)))
+        }
+        Route::Account(channel) => {
+            let customer = CustomerId::derive(&[id.as_str().as_bytes()]);
+            Some(Conversation::new(id, channel.clone(), nobody(customer, &[])))
+        }
+        Route::Conversation(_) | Route::Ticket { .. } => None,
+    }
+}
+
+fn nobody(id: CustomerId, identities: &[Identity]) -> Customer {
+    let mut customer = Customer { id, phone: None, user_id: None, username: None, name: None, locale: None };
+    learn(&mut customer, identities);
+    customer
+}
+
+/// Takes over the identities that a customer was seen with.
+fn learn(customer: &mut Customer, identities: &[Identity]) {
+    for identity in identities {
+        match identity {
+            Identity::Phone(phone) => customer.phone = Some(phone.clone()),
+            Identity::UserId(user_id) => customer.user_id = Some(user_id.clone()),
+        }
+    }
+}
+
+/// How a customer is written to: by phone where there is one, since every WhatsApp number can be.
+fn addresses(customer: &Customer) -> Vec<Identity> {
+    let phone = customer.phone.clone().map(Identity::Phone);
+    let user_id = customer.user_id.clone().map(Identity::UserId);
+    phone.into_iter().chain(user_id).collect()
+}
+
+fn whatsapp_lane(channel: &Channel) -> Lane {
+    Lane::Whatsapp(channel.id.clone())
+}
+
+fn private(text: impl Into<String>) -> Private<String> {
+    Private::new(text.into())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! The ticket systems' webhooks: the desk's plugin checks and reads them, the journal keeps what they say.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use patchbay_model::desk::Webhook;
+use patchbay_model::event::DeskActivity;
+use patchbay_model::{Arrival, Body as EventBody, EventId, Failure, Private, Route, Timestamp};
+use patchbay_runtime::{Call, CallError};
+use patchbay_store::Appended;
+
+use super::{Surface, read_body};
+use crate::engine::chain::to_report;
+
+/// How long a plugin may take to read a webhook: vendors wait between five and twelve seconds for an answer.
+const RECEIVE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// `POST /webhooks/desk/{desk}`.
+pub async fn webhook(
+    State(surface): State<Arc<Surface>>,
+    Path(desk): Path<String>,
+    query: RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    receive(surface, desk, String::new(), query, headers, body).await
+}
+
+/// `POST /webhooks/desk/{desk}/…`, for vendors that add a path.
+pub async fn webhook_below(
+    State(surface): State<Arc<Surface>>,
+    Path((desk, path)): Path<(String, String)>,
+    query: RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    receive(surface, desk, format!("/{path}"), query, headers, body).await
+}
+
+async fn receive(
+    surface: Arc<Surface>,
+    desk: String,
+    path: String,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let answer = accept(&surface, &desk, path, query.unwrap_or_default(), &headers, body).await;
+    let status = answer.as_ref().err().map_or(StatusCode::OK, |(status, _)| *status);
+    metrics::counter!("patchbay_webhooks_total", "source" => "desk", "status" => status.as_str().to_owned())
+        .increment(1);
+    match answer {
+        Ok(()) => StatusCode::OK.into_response(),
+        Err(refusal) => {
+            tracing::warn!(desk, status = %refusal.0, why = refusal.1, "a desk's webhook was refused");
+            refusal.into_response()
+        }
+    }
+}
+
+async fn accept(
+    surface: &Surface,
+    desk: &str,
+    path: String,
+    query: String,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(), (StatusCode, String)> {
+    let shared = surface.shared();
+    let Some(line) = shared.options.desks.get(desk) else {
+        return Err((StatusCode::NOT_FOUND, format!("no desk is called `{desk}`")));
+    };
+    let body = read_body(headers, body, surface.max_body).await.map_err(|status| (status, String::new()))?;
+    let now = Timestamp::now();
+    let digest = EventId::derive(&[b"desk webhook", desk.as_bytes(), &body]);
+    let headers = headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), Private::new(value.to_str().ok()?.to_owned()))));
+    let webhook =
+        Webhook { method: "POST".into(), path, query, headers: headers.collect(), body: Private::new(body.to_vec()) };
+    let call = Call {
+        subject: digest.to_string(),
+        attempt: 1,
+        now,
+        deterministic: false,
+        timeout: RECEIVE_TIMEOUT,
+        desk: Some(desk.to_owned()),
+    };
+    let activities = line.plugin.receive(&webhook, &call).await.map_err(|error| refusal(error, now))?;
+    if activities.is_empty() {
+        return Ok(());
+    }
+    let arrivals = activities.into_iter().map(|activity| arrival(desk, activity, now)).collect();
+    let appended = shared.store.append(arrivals).await;
+    let appended = appended.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+    let strangers = appended.iter().filter(|one| matches!(one, Appended::Stranger)).count() as u64;
+    metrics::counter!("patchbay_foreign_items_total").increment(strangers);
+    Ok(())
+}
+
+fn arrival(desk: &str, mut activity: DeskActivity, received_at: Timestamp) -> Arrival {
+    desk.clone_into(&mut activity.desk);
+    Arrival {
+        id: EventId::derive(&[b"desk", desk.as_bytes(), activity.id.as_bytes()]),
+        route: Route::Ticket { desk: desk.to_owned(), ticket: activity.ticket.clone() },
+        occurred_at: activity.occurred_at,
+        received_at,
+        body: EventBody::DeskActivity(activity),
+        raw: None,
+    }
+}
+
+fn refusal(error: CallError, now: Timestamp) -> (StatusCode, String) {
+    match error {
+        CallError::Failed(Failure::Credential { reason }) => (StatusCode::UNAUTHORIZED, reason),
+        CallError::Failed(Failure::Permanent { reason }) => (StatusCode::BAD_REQUEST, reason),
+        CallError::Failed(Failure::Retry { reason, .. }) => (StatusCode::SERVICE_UNAVAILABLE, reason),
+        CallError::Broken(report) => {
+            let report = to_report(&report, now);
+            tracing::error!(?report, "a desk's plugin broke on a webhook");
+            (StatusCode::SERVICE_UNAVAILABLE, "the desk's plugin could not read this".into())
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The gateway: the loop, the HTTP surface, the configuration and the command line.
+//!
+//! # Layout
+//! - [`config`]: one TOML file, checked as a whole before anything starts
+//! - [`cli`]: the commands
+//! - [`engine`]: the loop
+//! - [`http`]: webhooks, probes, the admin API
+//! - [`serve`]: a gateway from its configuration
+//! - [`dev`]: a gateway and simulators on loopback
+//! - [`telemetry`]: what is written to standard error
+//! - [`token`]: bearer tokens of the admin API
+
+pub mod cli;
+pub mod config;
+pub mod dev;
+pub mod engine;
+pub mod http;
+pub mod serve;
+pub mod telemetry;
+pub mod token;

@@ -1,0 +1,224 @@
+//! The configuration's sections become plugins, chains, desks and numbers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use patchbay_model::conversation::Channel;
+use patchbay_runtime::{Credential, Grants, HostPattern, HttpGrant, Limits, Plugin, PluginSpec, Role};
+use patchbay_store::EmbeddedStore;
+use patchbay_store::embedded::EmbeddedOptions;
+use patchbay_whatsapp::graph::{Graph, GraphOptions};
+use patchbay_whatsapp::normalise::Channels;
+use patchbay_whatsapp::signature::AppSecrets;
+use secrecy::SecretString;
+
+use crate::config::{self, Config, Source};
+use crate::engine::chain::{Chain, Step};
+use crate::engine::{ChannelLine, DeskLine, EngineOptions};
+use crate::token::TokenVerifier;
+
+/// How long one request to the Graph API may take. Meta answers sends within seconds; a hung connection is uncertain.
+const GRAPH_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// The store that the configuration names.
+pub(super) fn store(config: &Config) -> anyhow::Result<EmbeddedStore> {
+    let path = config.store_path();
+    let options = EmbeddedOptions { partitions: config.store.partitions, ..EmbeddedOptions::default() };
+    EmbeddedStore::open(&path, options).with_context(|| format!("cannot open the store {}", path.display()))
+}
+
+/// Every plugin of the configuration, loaded.
+pub(super) async fn plugins(
+    config: &Config,
+    runtime: &patchbay_runtime::Engine,
+) -> anyhow::Result<BTreeMap<String, Plugin>> {
+    let mut loaded = BTreeMap::new();
+    for (name, plugin) in &config.plugins {
+        let started = std::time::Instant::now();
+        let spec = PluginSpec {
+            name: name.clone(),
+            generation: 1,
+            component: component(name, &plugin.source)?,
+            settings: plugin.settings.clone(),
+            grants: grants(config, name, &plugin.grants)?,
+            secrets: secrets(plugin)?,
+            limits: limits(&plugin.limits),
+        };
+        let plugin = runtime.load(spec).await.with_context(|| format!("cannot load the plugin `{name}`"))?;
+        let roles: Vec<&str> = plugin.roles().iter().map(|role| role.as_str()).collect();
+        tracing::info!(plugin = name, ?roles, contract = plugin.contract(), took = ?started.elapsed(), "plugin loaded");
+        loaded.insert(name.clone(), plugin);
+    }
+    Ok(loaded)
+}
+
+fn component(name: &str, source: &Source) -> anyhow::Result<Bytes> {
+    match source {
+        Source::Builtin(builtin) => match patchbay_builtin::component(builtin) {
+            Some(bytes) => Ok(Bytes::from_static(bytes)),
+            None => bail!(
+                "plugin `{name}`: no plugin called `{builtin}` ships with this gateway; there are {}",
+                patchbay_builtin::names().join(", ")
+            ),
+        },
+        Source::File(path) => {
+            let bytes =
+                std::fs::read(path).with_context(|| format!("plugin `{name}`: cannot read {}", path.display()))?;
+            Ok(Bytes::from(bytes))
+        }
+    }
+}
+
+fn grants(config: &Config, plugin: &str, grants: &config::Grants) -> anyhow::Result<Grants> {
+    let mut http = Vec::with_capacity(grants.http.len());
+    for grant in &grants.http {
+        let credential = grant.credential.as_ref().map(|name| credential(config, plugin, name)).transpose()?;
+        http.push(HttpGrant {
+            host: HostPattern::parse(&grant.host).with_context(|| format!("plugin `{plugin}`: a grant's host"))?,
+            ports: grant.ports.clone(),
+            methods: grant.methods.iter().map(|method| method.to_ascii_uppercase()).collect(),
+            paths: grant.paths.clone(),
+            plain_http: grant.plain_http,
+            private_network: grant.private_network,
+            credential,
+        });
+    }
+    Ok(Grants { http, media: grants.media })
+}
+
+fn credential(config: &Config, plugin: &str, name: &str) -> anyhow::Result<Credential> {
+    let Some(credential) = config.credentials.get(name) else {
+        bail!("plugin `{plugin}`: there is no [credentials.{name}]");
+    };
+    Ok(match credential {
+        config::Credential::Basic { username, password } => {
+            Credential::Basic { username: username.clone(), password: password.resolve()? }
+        }
+        config::Credential::Bearer { token } => Credential::Bearer(token.resolve()?),
+        config::Credential::Header { name, value } => {
+            Credential::Header { name: name.clone(), value: value.resolve()? }
+        }
+    })
+}
+
+fn secrets(plugin: &config::Plugin) -> anyhow::Result<BTreeMap<String, Vec<SecretString>>> {
+    let mut resolved = BTreeMap::new();
+    for (name, references) in &plugin.secrets {
+        let secrets: Result<Vec<_>, _> = references.as_slice().iter().map(|reference| reference.resolve()).collect();
+        resolved.insert(name.clone(), secrets?);
+    }
+    Ok(resolved)
+}
+
+fn limits(limits: &config::Limits) -> Limits {
+    let mut effective = Limits::default();
+    if let Some(memory) = limits.memory {
+        effective.memory = usize::try_from(memory.get()).unwrap_or(usize::MAX);
+    }
+    if let Some(cpu) = limits.cpu {
+        effective.cpu = cpu.get();
+    }
+    effective
+}
+
+/// How the loop behaves.
+pub(super) fn engine(config: &Config, plugins: &BTreeMap<String, Plugin>) -> anyhow::Result<EngineOptions> {
+    Ok(EngineOptions {
+        channels: numbers(config)?,
+        desks: desks(config, plugins)?,
+        chains: chains(config, plugins)?,
+        read_receipts: config.whatsapp.read_receipts,
+        retry: config.retry.clone(),
+        reconcile_wait: config.whatsapp.reconcile_wait.get(),
+    })
+}
+
+fn numbers(config: &Config) -> anyhow::Result<BTreeMap<String, ChannelLine>> {
+    let client = patchbay_whatsapp::graph::client().context("cannot build the client for the Graph API")?;
+    let mut lines = BTreeMap::new();
+    for number in &config.whatsapp.numbers {
+        let options = GraphOptions {
+            base_url: config.whatsapp.graph_url.clone(),
+            version: config.whatsapp.graph_version.clone(),
+            phone_number_id: number.phone_number_id.clone(),
+            access_token: number.access_token.resolve()?,
+            timeout: GRAPH_TIMEOUT,
+        };
+        let graph = Graph::with_client(options, client.clone())
+            .with_context(|| format!("cannot build the Graph client of the number `{}`", number.name))?;
+        let line = ChannelLine { channel: channel(number), graph, rate_per_second: config.whatsapp.rate_per_second };
+        lines.insert(number.name.clone(), line);
+    }
+    Ok(lines)
+}
+
+fn channel(number: &config::Number) -> Channel {
+    Channel {
+        id: number.name.clone(),
+        platform: "whatsapp".into(),
+        account: number.business_account.clone().unwrap_or_default(),
+        address: number.phone_number_id.clone(),
+    }
+}
+
+/// The numbers that are ours, by Meta's id.
+pub(super) fn channels(config: &Config) -> Channels {
+    Channels::new(config.whatsapp.numbers.iter().map(channel))
+}
+
+fn desks(config: &Config, plugins: &BTreeMap<String, Plugin>) -> anyhow::Result<BTreeMap<String, DeskLine>> {
+    let mut lines = BTreeMap::new();
+    for (name, desk) in &config.desks {
+        let plugin = with_role(plugins, &desk.plugin, Role::Desk).with_context(|| format!("desk `{name}`"))?;
+        let line = DeskLine {
+            plugin,
+            concurrency: usize::try_from(desk.concurrency).unwrap_or(usize::MAX),
+            rate_per_minute: desk.rate_per_minute,
+            timeout: desk.timeout.get(),
+            media_wait: desk.media_wait.get(),
+        };
+        lines.insert(name.clone(), line);
+    }
+    Ok(lines)
+}
+
+fn chains(config: &Config, plugins: &BTreeMap<String, Plugin>) -> anyhow::Result<Vec<Arc<Chain>>> {
+    let mut chains = Vec::with_capacity(config.chains.len());
+    for chain in &config.chains {
+        let mut steps = Vec::with_capacity(chain.steps.len());
+        for step in &chain.steps {
+            let plugin = with_role(plugins, &step.plugin, Role::Handler);
+            let plugin = plugin.with_context(|| format!("chain `{}`", chain.name))?;
+            steps.push(Step { plugin, timeout: step.timeout.get(), on_failure: step.on_failure });
+        }
+        let fallback = chain.fallback.clone();
+        chains.push(Arc::new(Chain { name: chain.name.clone(), matches: chain.matches.clone(), steps, fallback }));
+    }
+    Ok(chains)
+}
+
+fn with_role(plugins: &BTreeMap<String, Plugin>, name: &str, role: Role) -> anyhow::Result<Plugin> {
+    let Some(plugin) = plugins.get(name) else { bail!("there is no [plugins.{name}]") };
+    if !plugin.roles().contains(&role) {
+        let roles: Vec<&str> = plugin.roles().iter().map(|role| role.as_str()).collect();
+        bail!("the plugin `{name}` is no {}: its roles are {}", role.as_str(), roles.join(", "));
+    }
+    Ok(plugin.clone())
+}
+
+/// What Meta's webhooks are signed with.
+pub(super) fn app_secrets(config: &Config) -> anyhow::Result<AppSecrets> {
+    let secrets: Result<Vec<_>, _> = config.whatsapp.app_secrets.iter().map(|secret| secret.resolve()).collect();
+    Ok(AppSecrets::new(secrets?))
+}
+
+/// What bearer tokens are checked with.
+pub(super) fn tokens(config: &Config) -> anyhow::Result<Option<TokenVerifier>> {
+    if config.admin.token_secrets.is_empty() {
+        return Ok(None);
+    }
+    let secrets: Result<Vec<_>, _> = config.admin.token_secrets.iter().map(|secret| secret.resolve()).collect();
+    Ok(Some(TokenVerifier::new(secrets?)))
+}

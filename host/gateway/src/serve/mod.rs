@@ -1,0 +1,141 @@
+//! A gateway from its configuration: built, running, stopped.
+//!
+//! # Layout
+//! - [`build`]: the configuration's sections become plugins, chains, desks and numbers
+
+pub mod build;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use patchbay_media::Blobs;
+use patchbay_runtime::EngineOptions as RuntimeOptions;
+use patchbay_store::{EmbeddedStore, Store};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::engine::media::StoredMedia;
+use crate::http::{Surface, router};
+
+/// Latency buckets, seconds: from a decision that takes tens of microseconds to a desk that takes its whole minute.
+const SECONDS: [f64; 16] =
+    [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 20.0, 60.0];
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    addr: SocketAddr,
+    surface: Arc<Surface>,
+    store: Arc<EmbeddedStore>,
+    server: JoinHandle<std::io::Result<()>>,
+    closing: CancellationToken,
+    grace: Duration,
+}
+
+impl Gateway {
+    /// Builds everything that the configuration names, takes the partitions and opens the port.
+    ///
+    /// # Errors
+    /// A sentence that says which part could not start, and why.
+    pub async fn start(config: &Config) -> anyhow::Result<Self> {
+        let metrics = install_metrics()?;
+        let data = &config.gateway.data_dir;
+        std::fs::create_dir_all(data)
+            .with_context(|| format!("cannot make the data folder {} (`data_dir` under [gateway])", data.display()))?;
+        let store = Arc::new(build::store(config)?);
+        let shared_store: Arc<dyn Store> = Arc::<EmbeddedStore>::clone(&store);
+        let blobs = Arc::new(Blobs::open(&data.join("media")).context("cannot open the media folder")?);
+        let media = Arc::new(StoredMedia::new(Arc::clone(&shared_store), Arc::clone(&blobs)));
+        let mut options = RuntimeOptions::new(media);
+        options.cache_dir = Some(data.join("compiled"));
+        let runtime = patchbay_runtime::Engine::new(options).context("cannot start the plugins' sandbox")?;
+        let plugins = build::plugins(config, &runtime).await?;
+        let options = build::engine(config, &plugins)?;
+        let channels = build::channels(config);
+        let engine = Engine::start(options, shared_store, blobs).await.context("cannot read the store")?;
+        let surface = Arc::new(Surface {
+            engine,
+            app_secrets: build::app_secrets(config)?,
+            verify_token: config.whatsapp.verify_token.resolve()?,
+            channels,
+            max_body: usize::try_from(config.gateway.max_body.get()).unwrap_or(usize::MAX),
+            tokens: build::tokens(config)?,
+            metrics,
+        });
+        let listener = TcpListener::bind(config.gateway.listen)
+            .await
+            .with_context(|| format!("cannot listen on {} (`listen` under [gateway])", config.gateway.listen))?;
+        let addr = listener.local_addr()?;
+        let closing = CancellationToken::new();
+        let server = axum::serve(listener, router(Arc::clone(&surface)));
+        let closed = closing.clone().cancelled_owned();
+        let server = tokio::spawn(async move { server.with_graceful_shutdown(closed).await });
+        let owned = surface.engine.owned();
+        tracing::info!(%addr, partitions = owned, sandboxes = runtime.allocator(), "the gateway is ready");
+        Ok(Self { addr, surface, store, server, closing, grace: config.gateway.shutdown_grace.get() })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Stops accepting, finishes what was started or leaves it in the store, and closes the store. `true`: everything
+    /// that was started was finished.
+    pub async fn stop(self) -> bool {
+        tracing::info!(grace = ?self.grace, "stopping");
+        self.closing.cancel();
+        let until = tokio::time::Instant::now() + self.grace;
+        if tokio::time::timeout_at(until, self.server).await.is_err() {
+            tracing::warn!("requests were still open when the time to stop was over");
+        }
+        let finished = self.surface.engine.stop(until.saturating_duration_since(tokio::time::Instant::now())).await;
+        self.store.close().await;
+        if finished {
+            tracing::info!("stopped; nothing was left half done");
+        } else {
+            tracing::warn!("stopped with effects unfinished; they are in the store and go on at the next start");
+        }
+        finished
+    }
+}
+
+/// Serves until the process is told to stop.
+///
+/// # Errors
+/// When the gateway cannot start.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let stop = stop_signal()?;
+    let gateway = Gateway::start(&config).await?;
+    stop.await;
+    gateway.stop().await;
+    Ok(())
+}
+
+/// Is ready when the process is told to stop, by SIGINT or SIGTERM.
+///
+/// # Errors
+/// When the signals cannot be listened to.
+pub fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen to SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen to SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn install_metrics() -> anyhow::Result<PrometheusHandle> {
+    let builder = PrometheusBuilder::new().set_buckets(&SECONDS).context("no buckets for the metrics")?;
+    builder.install_recorder().context("cannot install the metrics recorder")
+}

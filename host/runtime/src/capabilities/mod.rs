@@ -1,0 +1,12 @@
+//! What the host does for a plugin, each behind its grant. Nothing here knows a contract's version.
+
+pub(crate) mod blobs;
+pub(crate) mod config;
+pub(crate) mod egress;
+pub(crate) mod http;
+pub(crate) mod logging;
+pub(crate) mod policy;
+pub(crate) mod redact;
+pub(crate) mod stdio;
+pub(crate) mod uploads;
+pub(crate) mod verify;

@@ -1,0 +1,222 @@
+//! The engine that all plugins share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::Semaphore;
+use wasmtime::{Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use crate::capabilities::egress::Egress;
+use crate::contract::{self, Contract};
+use crate::limits;
+use crate::media::{MediaSource, NoMedia};
+use crate::plugin::{self, LoadError, Plugin, PluginSpec};
+use crate::report::Cause;
+use crate::stop::Stop;
+use crate::ticker;
+
+/// How the engine is built.
+#[derive(Clone)]
+pub struct EngineOptions {
+    /// Calls at once; others wait. Each one is a slot of address space; memory is taken only while it is used.
+    pub concurrent_calls: u32,
+    /// Where stored media comes from.
+    pub media: Arc<dyn MediaSource>,
+    /// Threads that guests run on, apart from the gateway's own: a guest that spins keeps one of these busy, never one
+    /// of those.
+    pub guest_threads: usize,
+    /// Where compiled code is kept between runs; none: nowhere. What lies there is run as machine code: the folder must
+    /// belong to the gateway alone. For tests and development; a server compiles once, when a plugin is deployed.
+    pub cache_dir: Option<PathBuf>,
+}
+
+impl EngineOptions {
+    /// The usual options with this source of media.
+    #[must_use]
+    pub fn new(media: Arc<dyn MediaSource>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self { concurrent_calls: limits::CONCURRENT_CALLS, media, guest_threads: cores.max(2), cache_dir: None }
+    }
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self::new(Arc::new(NoMedia))
+    }
+}
+
+/// Why the engine could not be built.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// Wasmtime refused the configuration.
+    #[error("the WebAssembly engine cannot start: {0}")]
+    Wasmtime(String),
+    /// A thread could not be started.
+    #[error("a thread for plugins cannot be started: {0}")]
+    Thread(#[from] std::io::Error),
+    /// The TLS client could not be built.
+    #[error("the HTTPS client for plugins cannot start: {0}")]
+    Tls(String),
+}
+
+/// The engine that all plugins share. Cheap to clone; its threads end with the last clone and the last plugin.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+/// What the engine is made of.
+pub(crate) struct Inner {
+    pub(crate) wasmtime: wasmtime::Engine,
+    pub(crate) contracts: Vec<Box<dyn Contract>>,
+    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) concurrent_calls: u32,
+    pub(crate) egress: Arc<Egress>,
+    pub(crate) media: Arc<dyn MediaSource>,
+    allocator: &'static str,
+    guests: Option<Runtime>,
+}
+
+impl Inner {
+    /// The threads that guests run on.
+    pub(crate) fn handle(&self) -> Result<&Handle, Stop> {
+        self.guests.as_ref().map(Runtime::handle).ok_or_else(|| Stop::new(Cause::Host, "the engine has ended"))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // A runtime that is dropped in the ordinary way waits for its threads, which async code must not do.
+        if let Some(guests) = self.guests.take() {
+            guests.shutdown_background();
+        }
+    }
+}
+
+impl Engine {
+    /// Builds the engine, its ticker and its threads. May be called from async code.
+    ///
+    /// # Errors
+    /// If a thread cannot be started, wasmtime refuses the machine or the folder for compiled code, or the system's
+    /// certificates cannot be had.
+    pub fn new(options: EngineOptions) -> Result<Self, EngineError> {
+        let fault = |error: wasmtime::Error| EngineError::Wasmtime(format!("{error:#}"));
+        let slots = options.concurrent_calls.max(1);
+        let (wasmtime, allocator) = allocate(slots, options.cache_dir).map_err(fault)?;
+        ticker::start(wasmtime.weak())?;
+        let guests = Builder::new_multi_thread()
+            .worker_threads(options.guest_threads.max(1))
+            .thread_name("patchbay-guest")
+            .enable_all()
+            .build()?;
+        let contracts = contract::all(&wasmtime).map_err(fault)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                wasmtime,
+                contracts,
+                slots: Arc::new(Semaphore::new(slots as usize)),
+                concurrent_calls: slots,
+                egress: Arc::new(Egress::new().map_err(EngineError::Tls)?),
+                media: options.media,
+                allocator,
+                guests: Some(guests),
+            }),
+        })
+    }
+
+    /// Checks and compiles a plugin, away from the async workers. Takes about a second for each MiB of component.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the component or its grants, and what to do.
+    pub async fn load(&self, spec: PluginSpec) -> Result<Plugin, LoadError> {
+        let engine = self.inner.clone();
+        let handle = self.inner.handle().map_err(|stop| LoadError::Host(stop.to_string()))?;
+        let loading = handle.spawn_blocking(move || plugin::load(&engine, spec));
+        loading.await.map_err(|error| LoadError::Host(error.to_string()))?
+    }
+
+    /// `pooling`, or `on-demand` where the machine does not have the address space.
+    #[must_use]
+    pub fn allocator(&self) -> &'static str {
+        self.inner.allocator
+    }
+
+    /// Sets the gauges of the pool; to be called whenever metrics are read.
+    pub fn record_metrics(&self) {
+        let free = self.inner.slots.available_permits();
+        metrics::gauge!("patchbay_plugin_slots").set(f64::from(self.inner.concurrent_calls));
+        metrics::gauge!("patchbay_plugin_slots_free").set(free as f64);
+        if let Some(pool) = self.inner.wasmtime.pooling_allocator_metrics() {
+            metrics::gauge!("patchbay_plugin_pool_instances").set(pool.core_instances() as f64);
+            metrics::gauge!("patchbay_plugin_pool_memories").set(pool.memories() as f64);
+            metrics::gauge!("patchbay_plugin_pool_tables").set(pool.tables() as f64);
+        }
+    }
+}
+
+/// An engine with a pool, or without one where the machine does not have the room.
+///
+/// The pool takes all of its address space at once when the engine is built, so building one is the probe.
+fn allocate(slots: u32, cache: Option<PathBuf>) -> wasmtime::Result<(wasmtime::Engine, &'static str)> {
+    let cache = cache.map(|directory| {
+        let mut config = CacheConfig::new();
+        config.with_directory(directory);
+        Cache::new(config)
+    });
+    let mut config = configure(cache.transpose()?);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(slots)));
+    match wasmtime::Engine::new(&config) {
+        Ok(engine) => Ok((engine, "pooling")),
+        Err(error) => {
+            tracing::warn!(
+                slots,
+                error = format!("{error:#}"),
+                "there is not enough address space for a pool of sandboxes: each call allocates its own, which is \
+                 slower; raise `ulimit -v`, or allow fewer calls at once"
+            );
+            config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+            Ok((wasmtime::Engine::new(&config)?, "on-demand"))
+        }
+    }
+}
+
+fn configure(cache: Option<Cache>) -> Config {
+    let mut config = Config::new();
+    config
+        .cache(cache)
+        .epoch_interruption(true)
+        .max_wasm_stack(limits::WASM_STACK)
+        .async_stack_size(limits::ASYNC_STACK)
+        // The next call in a slot may be another plugin's.
+        .async_stack_zeroing(true)
+        // Registering unwind information grows quadratically with the modules that come and go; nobody debugs these.
+        .native_unwind_info(false)
+        .wasm_memory64(false)
+        .wasm_multi_memory(false);
+    config
+}
+
+fn pool(slots: u32) -> PoolingAllocationConfig {
+    let few = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(slots)
+        .total_core_instances(slots.saturating_mul(8))
+        .total_memories(slots.saturating_mul(2))
+        .total_tables(slots.saturating_mul(4))
+        .total_stacks(slots)
+        .max_component_instance_size(limits::INSTANCE)
+        .max_core_instance_size(limits::INSTANCE)
+        .max_core_instances_per_component(few(limits::CORE_INSTANCES))
+        .max_memories_per_component(few(limits::MEMORIES))
+        .max_tables_per_component(few(limits::TABLES))
+        .max_memory_size(limits::MEMORY_MOST)
+        .table_elements(limits::TABLE_ELEMENTS)
+        .linear_memory_keep_resident(limits::KEEP_RESIDENT)
+        .table_keep_resident(limits::TABLE_KEEP_RESIDENT)
+        .decommit_batch_size(limits::DECOMMIT_BATCH)
+        // Resets only the pages that were touched, where the kernel (6.7 and later) can tell which.
+        .pagemap_scan(Enabled::Auto);
+    pool
+}

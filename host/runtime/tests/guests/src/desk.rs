@@ -1,0 +1,209 @@
+//! A desk that does what the ticket's id says, and shows what it was given.
+
+use std::fmt::Debug;
+
+use wasip2::http::outgoing_handler;
+use wasip2::http::types::{Fields, Method, OutgoingBody, OutgoingRequest, Scheme};
+use wasip2::io::streams::StreamError;
+
+wit_bindgen::generate!({
+    path: "../../../../wit/0.1",
+    inline: "
+        package test:desk;
+        world guest {
+            include patchbay:plugin/desk-plugin@0.1.0;
+        }
+    ",
+    world: "test:desk/guest",
+    generate_all,
+});
+
+use exports::patchbay::plugin::desk::{Added, Draft, Entry, Guest, Snapshot, Webhook};
+use patchbay::plugin::types::{Activity, AgentEntry, Attributes, DeskActivity, Failure, Notice, RemoteFile, Ticket};
+use patchbay::plugin::{blobs, context, uploads};
+
+struct Desk;
+
+fn ticket(id: &str, data: Vec<(&str, String)>) -> Ticket {
+    Ticket {
+        desk: String::new(),
+        id: id.to_owned(),
+        url: Some(format!("https://desk.example/{id}")),
+        status: "open".to_owned(),
+        data: data.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+    }
+}
+
+fn show(value: &impl Debug) -> String {
+    format!("{value:?}")
+}
+
+impl Guest for Desk {
+    fn find_ticket(key: String) -> Result<Option<Added>, Failure> {
+        Ok((key != "nothing").then(|| Added { entry: None, ticket: ticket("7", vec![("key", key)]) }))
+    }
+
+    fn create_ticket(key: String, draft: Draft) -> Result<Added, Failure> {
+        Ok(Added { entry: Some("e1".into()), ticket: ticket("7", vec![("key", key), ("draft", show(&draft))]) })
+    }
+
+    fn find_entry(key: String, before: Ticket) -> Result<Option<Added>, Failure> {
+        Ok((key != "nothing").then(|| Added { entry: Some(key), ticket: before }))
+    }
+
+    fn add_entry(key: String, before: Ticket, entry: Entry) -> Result<Added, Failure> {
+        Ok(Added { entry: Some(key), ticket: ticket(&before.id, vec![("entry", show(&entry))]) })
+    }
+
+    fn update_ticket(_key: String, before: Ticket, fields: Attributes) -> Result<Ticket, Failure> {
+        Ok(Ticket { data: fields, status: "solved".into(), ..before })
+    }
+
+    /// The id is a command; the entries are what came of it.
+    fn read_ticket(id: String) -> Result<Snapshot, Failure> {
+        let words: Vec<&str> = id.split(' ').collect();
+        let answer = match words.as_slice() {
+            ["http", method, url, headers @ ..] => http(method, url, headers, &[]),
+            ["post", size, url] => http("POST", url, &[], &vec![b'p'; size.parse().unwrap_or(0)]),
+            ["upload", url, media] => upload(url, media),
+            ["blob", media] => blob(media),
+            ["shout", text @ ..] => {
+                eprintln!("{}", text.join(" "));
+                panic!("{}", text.join(" "));
+            }
+            _ => Ok(vec![("unknown".to_owned(), id.clone())]),
+        };
+        match answer {
+            Ok(entries) => Ok(Snapshot { ticket: ticket("7", vec![]), entries }),
+            Err(why) => Err(Failure::Permanent(why)),
+        }
+    }
+
+    fn receive(request: Webhook) -> Result<Vec<DeskActivity>, Failure> {
+        let header = |name: &str| request.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let signature = header("x-signature").unwrap_or_default();
+        let signature = match header("x-algorithm") {
+            Some("equal") => signature.as_bytes().to_vec(),
+            _ => (0..signature.len() / 2)
+                .filter_map(|at| u8::from_str_radix(signature.get(at * 2..at * 2 + 2)?, 16).ok())
+                .collect(),
+        };
+        let secret = header("x-secret").unwrap_or("webhook");
+        match context::verify(secret, header("x-algorithm").unwrap_or("hmac-sha256"), &request.body, &signature) {
+            Ok(true) => {}
+            Ok(false) => return Err(Failure::Credential("the signature is wrong".into())),
+            Err(why) => return Err(Failure::Permanent(why)),
+        }
+        let activity = |what| DeskActivity {
+            id: "a1".into(),
+            desk: String::new(),
+            ticket: "7".into(),
+            occurred_at: 1_700_000_000_000,
+            what,
+        };
+        let attachments =
+            vec![RemoteFile { name: "f".into(), mime: "image/png".into(), url: "https://x".into(), size: Some(3) }];
+        let (id, author, text) = ("e9".into(), "Ann".into(), String::from_utf8_lossy(&request.body).into_owned());
+        Ok(vec![
+            activity(Activity::Entry(AgentEntry { id, public: true, author, text, attachments })),
+            activity(Activity::Status("solved".into())),
+            activity(Activity::Assigned("Bea".into())),
+            activity(Activity::MergedInto("8".into())),
+            activity(Activity::Other(Notice {
+                kind: "seen".into(),
+                data: format!("{} {} {}", request.method, request.path, request.query),
+            })),
+        ])
+    }
+}
+
+type Said = Result<Vec<(String, String)>, String>;
+
+fn http(method: &str, url: &str, headers: &[&str], body: &[u8]) -> Said {
+    let (scheme, rest) = url.split_once("://").ok_or("no scheme")?;
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let fields = Fields::new();
+    for header in headers {
+        let (name, value) = header.split_once('=').ok_or("no value")?;
+        fields.append(name, value.as_bytes()).map_err(|error| format!("header {name}: {error:?}"))?;
+    }
+    let request = OutgoingRequest::new(fields);
+    let method = match method {
+        "GET" => Method::Get,
+        "POST" => Method::Post,
+        other => Method::Other(other.to_owned()),
+    };
+    request.set_method(&method).map_err(|()| "method")?;
+    request.set_scheme(Some(&if scheme == "https" { Scheme::Https } else { Scheme::Http })).map_err(|()| "scheme")?;
+    request.set_authority(Some(authority)).map_err(|()| "authority")?;
+    request.set_path_with_query(Some(path)).map_err(|()| "path")?;
+    let out = request.body().map_err(|()| "body")?;
+    let future = outgoing_handler::handle(request, None).map_err(|error| format!("{error:?}"))?;
+    {
+        let stream = out.write().map_err(|()| "stream")?;
+        for chunk in body.chunks(4096) {
+            stream.blocking_write_and_flush(chunk).map_err(|error| format!("while writing: {error:?}"))?;
+        }
+    }
+    OutgoingBody::finish(out, None).map_err(|error| format!("{error:?}"))?;
+    future.subscribe().block();
+    let response =
+        future.get().ok_or("not ready")?.map_err(|()| "taken")?.map_err(|error| format!("no answer: {error:?}"))?;
+    let mut said = vec![("status".to_owned(), response.status().to_string())];
+    for (name, value) in response.headers().entries() {
+        said.push((name, String::from_utf8_lossy(&value).into_owned()));
+    }
+    let incoming = response.consume().map_err(|()| "consumed")?;
+    let stream = incoming.stream().map_err(|()| "streamed")?;
+    let mut bytes = Vec::new();
+    loop {
+        match stream.blocking_read(64 * 1024) {
+            Ok(chunk) => bytes.extend(chunk),
+            Err(StreamError::Closed) => break,
+            Err(StreamError::LastOperationFailed(error)) => {
+                return Err(format!("after {} bytes: {}", bytes.len(), error.to_debug_string()));
+            }
+        }
+    }
+    said.push(("body".to_owned(), String::from_utf8_lossy(&bytes).into_owned()));
+    Ok(said)
+}
+
+fn upload(url: &str, media: &str) -> Said {
+    let answer = uploads::send(&uploads::Request {
+        method: "POST".into(),
+        url: url.into(),
+        headers: vec![("content-type".into(), "text/plain".into()), ("authorization".into(), "mine".into())],
+        body: vec![
+            uploads::Part::Bytes(b"head|".to_vec()),
+            uploads::Part::Media(media.into()),
+            uploads::Part::Bytes(b"|".to_vec()),
+            uploads::Part::MediaBase64(media.into()),
+            uploads::Part::Bytes(b"|tail".to_vec()),
+        ],
+    })?;
+    let mut said = vec![("status".to_owned(), answer.status.to_string())];
+    said.extend(answer.headers);
+    said.push(("body".to_owned(), String::from_utf8_lossy(&answer.body).into_owned()));
+    Ok(said)
+}
+
+fn blob(media: &str) -> Said {
+    let blob = blobs::open(media)?;
+    let (mut offset, mut sum) = (0, 0_u64);
+    loop {
+        let piece = blob.read(offset, 1000)?;
+        if piece.is_empty() {
+            break;
+        }
+        offset += piece.len() as u64;
+        sum += piece.iter().map(|byte| u64::from(*byte)).sum::<u64>();
+    }
+    Ok(vec![
+        ("size".into(), blob.size().to_string()),
+        ("read".into(), offset.to_string()),
+        ("sum".into(), sum.to_string()),
+    ])
+}
+
+export!(Desk);

@@ -1,0 +1,334 @@
+//! A handler's round trip: what goes in, what comes out, and that it is the same every time.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::*;
+use patchbay_model::action::{Flow, Row, Section};
+use patchbay_model::event::*;
+use patchbay_model::message::*;
+use patchbay_model::{
+    Action, Assignment, Body, Content, Failure, Media, MediaId, Message, Notice, Outgoing, OutgoingContent, Priority,
+    Private, TaskId, Timestamp,
+};
+use patchbay_runtime::{Call, CallError, Credential, HostPattern, HttpGrant, Role};
+
+fn media() -> Media {
+    Media {
+        id: MediaId::derive(&[b"photo"]),
+        platform_id: "platform-secret".into(),
+        kind: MediaKind::Image,
+        mime: "image/jpeg".into(),
+        size: Some(1234),
+        sha256: Some("abc".into()),
+        file_name: Some("p.jpg".into()),
+        caption: Some("look".into()),
+    }
+}
+
+fn message(content: Content) -> Body {
+    Body::Message(Message {
+        id: "wamid.ANN".into(),
+        content,
+        reply_to: Some("wamid.EARLIER".into()),
+        forwarded: true,
+        referral: Some(Notice { kind: "ad".into(), data: "{\"ad\":1}".into() }),
+    })
+}
+
+fn notice() -> Notice {
+    Notice { kind: "some-kind".into(), data: "{\"some\":\"data\"}".into() }
+}
+
+fn activity(what: Activity) -> Body {
+    Body::DeskActivity(DeskActivity {
+        id: "act-1".into(),
+        desk: "zendesk".into(),
+        ticket: "42".into(),
+        occurred_at: Timestamp::from_millis(5),
+        what,
+    })
+}
+
+/// Every kind of event, and words that the plugin must find in it.
+fn every_event() -> Vec<(Body, Vec<&'static str>)> {
+    let contact = ContactCard {
+        name: "Bob".into(),
+        phones: vec!["+1".into()],
+        emails: vec!["b@example.com".into()],
+        raw: "{card}".into(),
+    };
+    let order = Order {
+        catalog: "cat".into(),
+        note: Some("soon".into()),
+        items: vec![OrderItem {
+            product: "sku".into(),
+            quantity: "2".into(),
+            price: "1.50".into(),
+            currency: "EUR".into(),
+        }],
+    };
+    let checked = |problem: Option<&str>| {
+        let problem = problem.map(ToOwned::to_owned);
+        Body::MediaChecked(MediaChecked { message: "wamid.ANN".into(), media: media(), problem })
+    };
+    let entry = AgentEntry {
+        id: "e1".into(),
+        public: true,
+        author: "Bea".into(),
+        text: "hello".into(),
+        attachments: vec![RemoteFile { name: "f".into(), mime: "a/b".into(), url: "https://f".into(), size: Some(9) }],
+    };
+    let delivery = Delivery {
+        message: "wamid.OUT".into(),
+        state: DeliveryState::Failed,
+        error: Some(DeliveryError { code: 131_047, title: "window".into(), detail: "closed".into() }),
+        reference: Some(TaskId::derive(&[b"t"])),
+    };
+    let choice = Choice { id: "c1".into(), title: "Yes".into(), description: Some("really".into()) };
+    let location = Location {
+        latitude: Private::new(51.5),
+        longitude: Private::new(-0.125),
+        name: Some("Home".into()),
+        address: None,
+    };
+    vec![
+        (
+            message(Content::Text("hi".into())),
+            vec!["Text(\"hi\")", "wamid.EARLIER", "forwarded: true", "{\\\"ad\\\":1}"],
+        ),
+        (message(Content::Media(media())), vec!["Image", "image/jpeg", "1234", "p.jpg", "look"]),
+        (message(Content::Location(location)), vec!["51.5", "-0.125", "Home"]),
+        (message(Content::Contacts(vec![contact])), vec!["Bob", "+1", "b@example.com", "{card}"]),
+        (message(Content::Choice(choice)), vec!["Choice", "c1", "Yes", "really"]),
+        (message(Content::Form("{form}".into())), vec!["Form", "{form}"]),
+        (
+            message(Content::Reaction(Reaction { message: "wamid.X".into(), emoji: None })),
+            vec!["Reaction", "wamid.X", "emoji: None"],
+        ),
+        (message(Content::Order(order)), vec!["cat", "soon", "sku", "1.50", "EUR"]),
+        (
+            message(Content::Edited(Edited { message: "wamid.X".into(), text: Some("new".into()) })),
+            vec!["Edited", "wamid.X", "new"],
+        ),
+        (message(Content::Withdrawn("wamid.X".into())), vec!["Withdrawn", "wamid.X"]),
+        (message(Content::Other(notice())), vec!["Other", "some-kind"]),
+        (checked(None), vec!["MediaChecked", "stored: true"]),
+        (checked(Some("gone")), vec!["stored: false", "gone"]),
+        (Body::Delivery(delivery), vec!["Failed", "131047", "window", "closed", "ta_"]),
+        (activity(Activity::Entry(entry)), vec!["act-1", "e1", "Bea", "hello", "https://f"]),
+        (activity(Activity::Status("solved".into())), vec!["Status", "solved"]),
+        (activity(Activity::Assigned("Bea".into())), vec!["Assigned", "Bea"]),
+        (activity(Activity::MergedInto("8".into())), vec!["MergedInto", "8"]),
+        (activity(Activity::Other(notice())), vec!["Other", "some-kind"]),
+        (Body::Timer(TimerFired { name: "nudge".into(), data: "{t}".into() }), vec!["Timer", "nudge", "{t}"]),
+        (
+            Body::EffectFailed(EffectFailed {
+                task: TaskId::derive(&[b"t"]),
+                effect: "create-ticket".into(),
+                target: "zendesk".into(),
+                reason: "down".into(),
+                attempts: 9,
+            }),
+            vec!["EffectFailed", "create-ticket", "down", "attempts: 9"],
+        ),
+        (
+            Body::Call(patchbay_model::event::Call {
+                id: "call-1".into(),
+                state: "ringing".into(),
+                data: "{c}".into(),
+            }),
+            vec!["Call", "call-1", "ringing", "{c}"],
+        ),
+        (Body::AccountNotice(notice()), vec!["AccountNotice", "some-kind"]),
+        (Body::Custom(notice()), vec!["Custom", "some-kind"]),
+        (Body::Unknown(notice()), vec!["Unknown", "some-kind"]),
+        (
+            Body::Unparsed(Unparsed { reason: "no JSON".into(), base64: "AAAA".into() }),
+            vec!["Unknown", "unparsed", "no JSON", "AAAA"],
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn every_kind_of_event_arrives() {
+    let engine = engine();
+    let plugin = handler(&engine).await;
+    assert_eq!((plugin.name(), plugin.generation(), plugin.contract()), ("triage", 3, "0.1.0"));
+    assert_eq!(plugin.roles(), [Role::Handler]);
+    for (body, words) in every_event() {
+        let kind = body.kind();
+        let outcome = plugin.handle(&input(body), &call("ev_1")).await.unwrap();
+        let [Action::Emit(_, seen)] = outcome.actions.as_slice() else { panic!("{kind}: {outcome:?}") };
+        let everywhere =
+            ["1700000000000", "1700000001000", "447700900001", "Ann Other", "ann", "en-GB", "GB.1", "10001", "42"];
+        for word in words.into_iter().chain(everywhere) {
+            assert!(seen.reveal().contains(word), "{kind}: no {word} in {}", seen.reveal());
+        }
+        assert!(!seen.reveal().contains("platform-secret"), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn every_kind_of_action_comes_back() {
+    let engine = engine();
+    let plugin = handler(&engine).await;
+    let photo = MediaId::derive(&[b"photo"]);
+    let outcome = plugin.handle(&text(&format!("all {photo}")), &call("ev_1")).await.unwrap();
+    assert_eq!(outcome.flow, Flow::Stop);
+    let send = |content| Action::Send(Outgoing { content, reply_to: Some("wamid.1".into()) });
+    let one = |key: &str, value: &str| [(key.to_owned(), value.to_owned())].into();
+    let expected = vec![
+        send(OutgoingContent::Text("hello".into())),
+        send(OutgoingContent::Template { name: "welcome".into(), language: "en".into(), parameters: one("1", "Ann") }),
+        send(OutgoingContent::Buttons { text: "sure?".into(), options: vec![("y".into(), "Yes".into())] }),
+        send(OutgoingContent::Choices {
+            text: "which?".into(),
+            button: "Open".into(),
+            sections: vec![Section {
+                title: "Orders".into(),
+                rows: vec![Row { id: "1".into(), title: "One".into(), description: Some("first".into()) }],
+            }],
+        }),
+        send(OutgoingContent::Media { media: photo, caption: Some("look".into()) }),
+        send(OutgoingContent::Reaction { message: "wamid.1".into(), emoji: "👍".into() }),
+        send(OutgoingContent::Raw { kind: "location".into(), body: "{}".into() }),
+        Action::Assign(Assignment {
+            queue: "billing".into(),
+            tier: 2,
+            priority: Priority::Urgent,
+            reason: "a keyword".into(),
+        }),
+        Action::SetAttribute("language".into(), Some("en".into())),
+        Action::SetAttribute("intent".into(), None),
+        Action::Note("a note".into()),
+        Action::OpenTicket { desk: "zendesk".into(), subject: Some("help".into()), fields: one("queue", "billing") },
+        Action::UpdateTicket { desk: "zendesk".into(), fields: one("status", "open") },
+        Action::SetTimer {
+            name: "nudge".into(),
+            at: Timestamp::from_millis(1_800_000_000_000),
+            data: "{\"n\":1}".into(),
+        },
+        Action::CancelTimer("nudge".into()),
+        Action::Sla("first-reply".into(), "pause".into()),
+        Action::Quarantine("m1".into()),
+        Action::Release("m2".into()),
+        Action::Escalate("angry".into()),
+        Action::Handoff("asked for a person".into()),
+        Action::Emit("scored".into(), "7".into()),
+    ];
+    assert_eq!(outcome.actions, expected);
+}
+
+#[tokio::test]
+async fn media_that_is_not_ours_is_a_broken_answer() {
+    let engine = engine();
+    let plugin = handler(&engine).await;
+    let report = broken(&plugin, "media ../../etc/passwd").await;
+    assert_eq!(report.cause.as_str(), "answer");
+    assert!(!report.detail.contains("passwd"), "{report:?}");
+}
+
+#[tokio::test]
+async fn failures_are_the_plugins_own() {
+    let engine = engine();
+    let plugin = handler(&engine).await;
+    let failure = async |words: &str| match plugin.handle(&text(words), &call("ev_1")).await {
+        Err(CallError::Failed(failure)) => failure,
+        other => panic!("{other:?}"),
+    };
+    let after = Some(Duration::from_millis(1500));
+    assert_eq!(
+        failure("retry slow down").await,
+        Failure::Retry { after, reason: "slow down".into(), uncertain: false }
+    );
+    assert_eq!(failure("permanent no").await, Failure::permanent("no"));
+    assert_eq!(failure("credential bad").await, Failure::Credential { reason: "bad".into() });
+}
+
+#[tokio::test]
+async fn clock_and_randomness_follow_the_event() {
+    let engine = engine();
+    let plugin = handler(&engine).await;
+    let ask = async |call: Call| attributes(&plugin.handle(&text("clock"), &call).await.unwrap());
+    let one = ask(call("ev_1")).await;
+    assert_eq!(one["wall"], "1700000001000");
+    assert_eq!(one["monotonic"], "0 1000");
+    assert_eq!(ask(Call { attempt: 2, ..call("ev_1") }).await, one, "a retry");
+
+    let later = Call { now: Timestamp::from_millis(1_700_000_002_000), ..call("ev_1") };
+    assert_eq!(ask(later).await["wall"], "1700000002000");
+
+    let other = ask(call("ev_2")).await;
+    for key in ["random", "insecure", "seed", "hash"] {
+        assert_ne!(other[key], one[key], "{key}");
+    }
+    let namesake = handler_with(&engine, |spec| spec.name = "other".into()).await;
+    let theirs = attributes(&namesake.handle(&text("clock"), &call("ev_1")).await.unwrap());
+    assert_ne!(theirs["random"], one["random"], "another plugin");
+
+    let real = Call { deterministic: false, ..call("ev_1") };
+    let (first, second) = (ask(real.clone()).await, ask(real).await);
+    assert_ne!(first["random"], second["random"]);
+    assert!(first["wall"].parse::<u64>().unwrap() > 1_700_000_002_000);
+}
+
+#[tokio::test]
+async fn nothing_is_kept_between_calls() {
+    let engine = engine();
+    let plugin = handler(&engine).await;
+    for _ in 0..20 {
+        assert_well(&plugin).await;
+    }
+}
+
+#[tokio::test]
+async fn the_call_knows_its_attempt() {
+    let engine = engine();
+    let plugin = handler(&engine).await;
+    let outcome = plugin.handle(&text("attempt"), &Call { attempt: 7, ..call("ev_1") }).await.unwrap();
+    assert_eq!(attributes(&outcome)["attempt"], "7");
+}
+
+#[tokio::test]
+async fn settings_arrive_as_text_and_as_a_whole() {
+    let engine = engine();
+    let plugin = handler_with(&engine, |spec| {
+        let settings = serde_json::json!({ "greeting": "hello", "groups": { "billing": 1 }, "on": true });
+        spec.settings = settings.as_object().unwrap().clone();
+    })
+    .await;
+    let ask =
+        async |words: &str| attributes(&plugin.handle(&text(words), &call("ev_1")).await.unwrap())["setting"].clone();
+    assert_eq!(ask("setting greeting").await, "Ok(Some(\"hello\"))");
+    assert_eq!(ask("setting groups").await, "Ok(Some(\"{\\\"billing\\\":1}\"))");
+    assert_eq!(ask("setting on").await, "Ok(Some(\"true\"))");
+    assert_eq!(ask("setting missing").await, "Ok(None)");
+    assert!(ask("setting settings").await.contains("greeting"));
+}
+
+#[tokio::test]
+async fn the_sandbox_is_empty() {
+    let engine = engine();
+    let plugin = handler_with(&engine, |spec| {
+        let grant = HttpGrant::https(HostPattern::parse("acme.com").unwrap());
+        let credential = Some(Credential::Bearer("the-token".to_owned().into()));
+        spec.grants.http.push(HttpGrant { credential, ..grant });
+        spec.secrets.insert("webhook".into(), vec!["the-secret".to_owned().into()]);
+    })
+    .await;
+    let outcome = plugin.handle(&text("environment"), &call("ev_1")).await.unwrap();
+    let environment = &attributes(&outcome)["environment"];
+    assert!(!environment.contains("the-token") && !environment.contains("the-secret"), "{environment}");
+    assert!(environment.starts_with("args [] vars [] root Err("), "{environment}");
+    assert!(environment.contains("stdin Ok(0)"), "{environment}");
+}

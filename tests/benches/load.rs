@@ -1,0 +1,158 @@
+//! The whole gateway under load, on loopback: what it accepts, and how long a message takes to become a ticket.
+//!
+//! The load generator, the simulated WhatsApp and Zendesk and the gateway share the machine's processors; the figures are
+//! those of the machine that runs them, to be compared with each other and not with another machine's.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use patchbay_model::Timestamp;
+use patchbay_model::conversation::Channel;
+use patchbay_tests::House;
+use patchbay_tests::config::PHONE_NUMBER_ID;
+use patchbay_tests::house::{sign, text_webhook};
+use patchbay_tests::wait::eventually_within;
+use patchbay_whatsapp::normalise::{Channels, normalise};
+use patchbay_whatsapp::signature::AppSecrets;
+use serde_json::{Value, json};
+
+/// Connections of the load generator: Meta delivers concurrently.
+const CONNECTIONS: usize = 64;
+/// How long each accepting run lasts.
+const RUN: Duration = Duration::from_secs(8);
+/// Messages a second in the latency run, and how long it lasts.
+const RATE: u64 = 100;
+const LATENCY_RUN: Duration = Duration::from_secs(15);
+/// Customers that the messages come from.
+const CUSTOMERS: u64 = 50;
+
+fn main() -> Result<()> {
+    if std::env::args().any(|argument| argument == "--list") {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        println!("accepting, {CONNECTIONS} connections, one text message a body");
+        let signature = bare(false).await?;
+        println!("  signature only             {signature:>8.0} bodies/s");
+        let pure = bare(true).await?;
+        println!("  signature and normalising  {pure:>8.0} bodies/s");
+        let durable = gateway().await?;
+        println!("  the gateway, durable       {durable:>8.0} bodies/s (deciding and filing beside it)");
+        latency().await
+    })
+}
+
+/// A bare HTTP handler, with and without normalising.
+async fn bare(normalising: bool) -> Result<f64> {
+    let channel = Channel {
+        id: "support".into(),
+        platform: "whatsapp".into(),
+        account: String::new(),
+        address: PHONE_NUMBER_ID.into(),
+    };
+    let state = Arc::new((AppSecrets::new(vec!["the-app-secret".into()]), Channels::new([channel]), normalising));
+    let handler = async |State(state): State<Arc<(AppSecrets, Channels, bool)>>, headers: HeaderMap, body: Bytes| {
+        let signature = headers.get("x-hub-signature-256").map(|value| value.as_bytes());
+        if state.0.verify(signature, &body).is_err() {
+            return StatusCode::UNAUTHORIZED;
+        }
+        if state.2 && normalise(&body, &state.1, Timestamp::now()).arrivals.is_empty() {
+            return StatusCode::BAD_REQUEST;
+        }
+        StatusCode::OK
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/webhooks/whatsapp", listener.local_addr()?);
+    let router = Router::new().route("/webhooks/whatsapp", post(handler)).with_state(state);
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    let rate = pour(&url).await;
+    server.abort();
+    rate
+}
+
+async fn gateway() -> Result<f64> {
+    let house = House::open().await?;
+    pour(&format!("{}/webhooks/whatsapp", house.gateway()?.url())).await
+}
+
+/// Posts messages as fast as they are taken, and gives how many a second were.
+async fn pour(url: &str) -> Result<f64> {
+    let client = reqwest::Client::builder().pool_max_idle_per_host(CONNECTIONS).build()?;
+    let taken = Arc::new(AtomicU64::new(0));
+    let next = Arc::new(AtomicU64::new(0));
+    let started = Instant::now();
+    let mut workers = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let (client, taken, next, url) = (client.clone(), Arc::clone(&taken), Arc::clone(&next), url.to_owned());
+        workers.push(tokio::spawn(async move {
+            while started.elapsed() < RUN {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let from = format!("44770090{:04}", number % 5_000);
+                let body = text_webhook(&format!("wamid.{number}"), &from, "my invoice is wrong", &Value::Null);
+                let signature = sign(&body)?;
+                let answer = client.post(&url).header("x-hub-signature-256", signature).body(body).send().await?;
+                anyhow::ensure!(answer.status() == 200, "{}", answer.status());
+                taken.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(())
+        }));
+    }
+    for worker in workers {
+        worker.await??;
+    }
+    Ok(count(taken.load(Ordering::Relaxed)) / started.elapsed().as_secs_f64())
+}
+
+/// Messages at a steady rate: the time from the webhook's leaving to the entry's standing in the ticket.
+async fn latency() -> Result<()> {
+    let house = House::open().await?;
+    let started = Instant::now();
+    let mut left = Vec::new();
+    let mut ticks = tokio::time::interval(Duration::from_micros(1_000_000 / RATE));
+    while started.elapsed() < LATENCY_RUN {
+        ticks.tick().await;
+        let number = left.len() as u64;
+        let from = format!("44770091{:04}", number % CUSTOMERS);
+        let body = text_webhook(&format!("wamid.latency.{number}"), &from, &format!("message {number}"), &Value::Null);
+        left.push(Timestamp::now().as_millis());
+        anyhow::ensure!(house.deliver_signed(body).await? == 200, "a body was not taken");
+    }
+    let tickets = eventually_within(Duration::from_secs(120), "every message in its ticket", || async {
+        let tickets = house.tickets().await?;
+        let entries: usize = tickets.iter().filter_map(|ticket| Some(ticket["entries"].as_array()?.len())).sum();
+        Ok(if entries >= left.len() { Ok(tickets) } else { Err(format!("{entries} of {}", left.len())) })
+    })
+    .await?;
+    let mut took = Vec::with_capacity(left.len());
+    for entry in tickets.iter().filter_map(|ticket| ticket["entries"].as_array()).flatten() {
+        let number: usize =
+            entry["text"].as_str().and_then(|text| text.strip_prefix("message ")).context("an entry")?.parse()?;
+        let at: jiff::Timestamp = entry["at"].as_str().context("an entry's time")?.parse()?;
+        let began = left.get(number).copied().context("a message of ours")?;
+        took.push(u64::try_from(at.as_millisecond())?.saturating_sub(began));
+    }
+    took.sort_unstable();
+    let at = |share: usize| took.get((took.len() * share / 100).min(took.len() - 1)).copied().unwrap_or_default();
+    println!("\nfrom webhook to ticket, {RATE} messages/s of {CUSTOMERS} customers, {} messages", took.len());
+    println!("  p50 {} ms   p90 {} ms   p99 {} ms   slowest {} ms", at(50), at(90), at(99), at(100));
+    let decided = house.decide_seconds().await?;
+    println!(
+        "  decide time in the gateway, two handlers with fresh sandboxes and the commit: mean {:.2} ms",
+        decided * 1e3
+    );
+    anyhow::ensure!(house.api("/v1/dead-letters").await? == json!([]), "something was given up");
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+const fn count(number: u64) -> f64 {
+    number as f64
+}

@@ -1,0 +1,137 @@
+//! What the chores need on the machine. Each is installed when it is missing, at a pinned version, and skipped when it
+//! is there; what cannot be installed is a failure with the line to run, never a test left out.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{run, screen};
+
+/// The target of the plugins.
+const WASM_TARGET: &str = "wasm32-wasip2";
+/// Where Debian's package puts the browser; another one can be named in [`CHROMIUM_VARIABLE`].
+const CHROMIUM: &str = "/usr/bin/chromium";
+/// Names a Chromium or Chrome for the browser tests.
+const CHROMIUM_VARIABLE: &str = "PATCHBAY_CHROMIUM";
+
+/// Makes sure that plugins can be compiled.
+pub(crate) fn wasm_target() -> Result<()> {
+    let sysroot = run::output(run::program("rustc").args(["--print", "sysroot"]))?;
+    if Path::new(sysroot.trim()).join("lib/rustlib").join(WASM_TARGET).is_dir() {
+        return Ok(());
+    }
+    if !run::exists("rustup") {
+        bail!(
+            "the plugins are compiled for {WASM_TARGET}, which this toolchain lacks, and there is no rustup to add it: \
+             install Rust with rustup (https://rustup.rs), or your distribution's package of that target"
+        );
+    }
+    screen::step("Rust target wasm32-wasip2", || {
+        run::succeed(run::program("rustup").args(["target", "add", WASM_TARGET]))
+            .context("run it yourself to see why, then start again")
+    })
+}
+
+/// Makes sure that there is a browser, and gives its path.
+pub(crate) fn chromium() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os(CHROMIUM_VARIABLE).map(PathBuf::from) {
+        if path.is_file() {
+            return Ok(path);
+        }
+        bail!("{CHROMIUM_VARIABLE} is set to {}, and no file is there", path.display());
+    }
+    let path = PathBuf::from(CHROMIUM);
+    if !path.is_file() {
+        apt("chromium").with_context(|| {
+            format!("no browser for the tests; {CHROMIUM_VARIABLE}=PATH names one installed elsewhere")
+        })?;
+    }
+    Ok(path)
+}
+
+/// Installs one of Debian's packages, for root only.
+fn apt(package: &str) -> Result<()> {
+    let install = ["install", "--yes", "--no-install-recommends", package];
+    let by_hand = format!("apt-get update && apt-get {}", install.join(" "));
+    if !run::exists("apt-get") {
+        bail!("{package} is missing and this machine has no apt-get: install it by your system's means");
+    }
+    if run::output(run::program("id").arg("-u"))?.trim() != "0" {
+        bail!("{package} is missing; run as root: {by_hand}");
+    }
+    screen::step(&format!("Debian package {package}"), || {
+        let apt_get = || {
+            let mut command = run::program("apt-get");
+            command.env("DEBIAN_FRONTEND", "noninteractive");
+            command
+        };
+        run::succeed(apt_get().args(["update", "--quiet"]))?;
+        run::succeed(apt_get().arg("--quiet").args(install))
+    })
+}
+
+/// Makes sure that the browser tests' packages are there, as their lock file has them.
+pub(crate) fn browser_packages() -> Result<()> {
+    let folder = run::root().join("tests/browser");
+    let stamp = Stamp::of(&folder.join("package-lock.json"), &folder.join("node_modules/.installed"))?;
+    if stamp.holds() {
+        return Ok(());
+    }
+    for tool in ["node", "npm"] {
+        if !run::exists(tool) {
+            bail!("the browser tests need {tool}, which is not there: install Node.js 20 or later with npm");
+        }
+    }
+    screen::step("npm packages of tests/browser", || {
+        let mut npm = run::program("npm");
+        run::succeed(npm.current_dir(&folder).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]))
+            .context("the packages of tests/browser/package-lock.json could not be installed")?;
+        stamp.write()
+    })
+}
+
+/// Makes sure that the Python packages of the tests are there, and gives the interpreter that has them.
+pub(crate) fn python() -> Result<PathBuf> {
+    let requirements = run::root().join("tests/python/requirements.txt");
+    let folder = run::target().join("test-venv");
+    let python = folder.join("bin/python");
+    let stamp = Stamp::of(&requirements, &folder.join(".installed"))?;
+    if stamp.holds() && python.is_file() {
+        return Ok(python);
+    }
+    if !run::exists("python3") {
+        bail!("the tests need python3, which is not there: install Python 3.11 or later");
+    }
+    screen::step("Python packages of tests/python", || {
+        run::succeed(run::program("python3").args(["-m", "venv", "--clear"]).arg(&folder))
+            .context("no virtual environment; on Debian: apt-get install --yes python3-venv")?;
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
+        run::succeed(Command::new(&python).args(pip).arg(&requirements))
+            .context("the packages of tests/python/requirements.txt could not be installed")?;
+        stamp.write()
+    })?;
+    Ok(python)
+}
+
+/// Remembers which version of a list of packages was installed, by keeping a copy of the list beside them.
+struct Stamp {
+    wanted: Vec<u8>,
+    copy: PathBuf,
+}
+
+impl Stamp {
+    fn of(list: &Path, copy: &Path) -> Result<Self> {
+        let wanted = fs::read(list).with_context(|| format!("cannot read {}", list.display()))?;
+        Ok(Self { wanted, copy: copy.to_path_buf() })
+    }
+
+    fn holds(&self) -> bool {
+        fs::read(&self.copy).is_ok_and(|installed| installed == self.wanted)
+    }
+
+    fn write(&self) -> Result<()> {
+        fs::write(&self.copy, &self.wanted).with_context(|| format!("cannot write {}", self.copy.display()))
+    }
+}
