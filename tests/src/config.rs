@@ -76,6 +76,7 @@ access_token = "env:PB_ACCESS_TOKEN"
 source = "builtin:acknowledge"
 [plugins.acknowledge.settings]
 quiet_period = "12h"
+default_language = "en"
 [plugins.acknowledge.settings.texts]
 en = "{ACKNOWLEDGEMENT}"
 

@@ -57,7 +57,7 @@ pub enum EngineError {
     #[error("a thread for plugins cannot be started: {0}")]
     Thread(#[from] std::io::Error),
     /// The TLS client could not be built.
-    #[error("the HTTPS client for plugins cannot start: {0}")]
+    #[error("the HTTPS client for plugins cannot start: {0}; install the system's certificates (`ca-certificates`)")]
     Tls(String),
 }
 

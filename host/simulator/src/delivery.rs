@@ -24,6 +24,8 @@ const ZENDESK_RETRIES: u32 = 5;
 const ZENDESK_CONFLICT_RETRIES: u32 = 3;
 /// Zendesk honours `Retry-After` below this, in seconds, and gives up otherwise.
 const ZENDESK_PATIENCE: u64 = 60;
+/// How often the pause between two handshakes doubles.
+const HANDSHAKE_GROWTH: u32 = 2;
 /// How many finished deliveries are remembered.
 const REMEMBERED: usize = 20_000;
 
@@ -182,8 +184,14 @@ async fn carry(shared: &Arc<Shared>, id: u64, parcel: Parcel, tried: oneshot::Se
             return finish(shared, id, "given-up");
         };
         failures += 1;
-        tokio::time::sleep(pause).await;
+        rest(shared, pause).await;
     }
+}
+
+/// Waits, but not longer than until the receivers have another address.
+async fn rest(shared: &Shared, pause: Duration) {
+    let mut hooks = shared.hooks.subscribe();
+    tokio::time::timeout(pause, hooks.changed()).await.ok();
 }
 
 /// One attempt's result.
@@ -301,9 +309,9 @@ async fn greet(shared: &Shared, url: &str) {
             return;
         }
         tracing::warn!("the receiver of webhooks did not answer the handshake");
-        let options = &shared.options.whatsapp;
-        tokio::time::sleep(options.retry_base.saturating_mul(2_u32.saturating_pow(failures)).min(options.retry_cap))
-            .await;
+        // A person would press the button again before long, so that this does not grow like the pauses of webhooks.
+        let growth = 2_u32.saturating_pow(failures.min(HANDSHAKE_GROWTH));
+        rest(shared, shared.options.whatsapp.retry_base.saturating_mul(growth)).await;
         failures += 1;
     }
 }

@@ -336,3 +336,39 @@ async fn odd_bodies_are_signed_as_they_are_and_the_pages_are_there() {
     }
     world.simulator.stop().await;
 }
+
+#[tokio::test]
+async fn webhooks_that_wait_go_to_the_new_address_at_once() {
+    let world = World::with(|options| options.whatsapp.retry_base = std::time::Duration::from_secs(3600)).await;
+    let hooks = world.receiver_url();
+    let closed = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}/", listener.local_addr().unwrap())
+    };
+    world.simulator.set_webhooks(closed.clone(), closed);
+    world.state.inbound(text("anybody there?")).unwrap();
+    // Answered by nobody, so that the handshake is tried again in an hour.
+    world.simulator.set_webhooks(format!("{hooks}/webhooks/whatsapp"), format!("{hooks}/webhooks/desk/zendesk"));
+    until("the webhook", || world.receiver.all("whatsapp").pop()).await;
+}
+
+#[tokio::test]
+async fn the_pages_hear_what_happens() {
+    use futures::StreamExt as _;
+    let world = World::start().await;
+    let answer = world.http.get(world.sim("events")).send().await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    let mut stream = answer.bytes_stream();
+    let id = world.state.inbound(text("hi")).unwrap().remove(0);
+    let mark = json!({"messaging_product": "whatsapp", "status": "read", "message_id": id,
+        "typing_indicator": {"type": "text"}});
+    world.send(mark).await;
+    let mut heard = String::new();
+    while !heard.contains("\"kind\":\"typing\"") {
+        heard.push_str(std::str::from_utf8(&stream.next().await.unwrap().unwrap()).unwrap());
+    }
+    assert!(heard.contains(&id), "{heard}");
+    world.simulator.stop().await;
+    // The stream ends with the simulator, so that stopping does not wait for open pages.
+    while let Some(Ok(_)) = stream.next().await {}
+}

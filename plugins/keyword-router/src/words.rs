@@ -13,8 +13,8 @@ use unicode_normalization::char::{canonical_combining_class, is_combining_mark};
 #[derive(Debug, Default)]
 pub(crate) struct Text {
     tokens: String,
-    /// Which bytes occur, by their last six bits. A word with another byte cannot be in the text.
-    bytes: u64,
+    /// Its ASCII letters and digits, each a bit.
+    letters: u128,
 }
 
 impl Text {
@@ -26,8 +26,8 @@ impl Text {
             // No word has a line break in its form.
             tokens.push('\n');
         }
-        let bytes = occurring(&tokens);
-        Self { tokens, bytes }
+        let letters = letters(&tokens);
+        Self { tokens, letters }
     }
 
     /// Whether it has no word in it.
@@ -37,14 +37,20 @@ impl Text {
 
     /// Whether this word, or phrase, is in it. A word of nothing but punctuation is in no text.
     pub(crate) fn has(&self, word: &str, buffer: &mut String) -> bool {
+        // ASCII letters stay themselves in every form: most words are told apart by them alone, without the tables.
+        if letters(word) & !self.letters != 0 {
+            return false;
+        }
         buffer.clear();
         write_tokens(word, buffer);
-        buffer.len() > 1 && occurring(buffer) & !self.bytes == 0 && self.tokens.contains(buffer.as_str())
+        buffer.len() > 1 && self.tokens.contains(buffer.as_str())
     }
 }
 
-fn occurring(text: &str) -> u64 {
-    text.bytes().fold(0, |set, byte| set | 1 << (byte & 63))
+/// The ASCII letters and digits of a text, whatever their case, each a bit.
+fn letters(text: &str) -> u128 {
+    let ascii = text.bytes().filter(u8::is_ascii_alphanumeric);
+    ascii.fold(0, |set, byte| set | 1 << byte.to_ascii_lowercase())
 }
 
 /// Writes the tokens of a text, each with a space before it, and a last space.

@@ -9,6 +9,10 @@ use crate::settings::Settings;
 /// Zendesk refuses a comment without text.
 const NOTHING_SAID: &str = "(no text)";
 
+/// From this attempt on, a file that the host cannot send is left out: it has a reason that will not pass, such as a grant
+/// that is missing or a file over the host's limit, and the words should not wait for it any longer.
+const WITHOUT_FILES_FROM: u32 = 5;
+
 /// A comment of one entry, or of several that happened before there was a ticket.
 pub(crate) fn comment(
     settings: &Settings,
@@ -75,16 +79,22 @@ fn upload(settings: &Settings, media: &Media, cx: &Context) -> Result<Result<Str
         .query("filename", &media.display_name())
         .header("content-type", if media.mime.is_empty() { "application/octet-stream" } else { &media.mime })
         .media(&media.id)
-        .send()?;
+        .send();
+    let response = match response {
+        Err(failure) if cx.attempt() >= WITHOUT_FILES_FROM => return Ok(left_out(media, failure.reason(), cx)),
+        other => other?,
+    };
     match checked(response).and_then(|response| response.json::<Value>()) {
         Ok(answer) => {
             let token = answer.get("upload").and_then(|upload| upload.get("token")).and_then(Value::as_str);
             token.map(|token| Ok(token.to_owned())).ok_or_else(|| lacking("upload token"))
         }
-        Err(Failure::Permanent(why)) => {
-            cx.log(Level::Warn, &format!("media {} was not attached: {why}", media.id));
-            Ok(Err(why))
-        }
+        Err(Failure::Permanent(why)) => Ok(left_out(media, &why, cx)),
         Err(failure) => Err(failure),
     }
+}
+
+fn left_out(media: &Media, why: &str, cx: &Context) -> Result<String, String> {
+    cx.log(Level::Warn, &format!("media {} was not attached: {why}", media.id));
+    Err(why.to_owned())
 }

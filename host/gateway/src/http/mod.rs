@@ -12,11 +12,13 @@ pub mod probes;
 pub mod whatsapp;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::{get, post};
+use futures::StreamExt;
 use metrics_exporter_prometheus::PrometheusHandle;
 use patchbay_whatsapp::normalise::Channels;
 use patchbay_whatsapp::signature::AppSecrets;
@@ -26,6 +28,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::engine::Engine;
 use crate::engine::Shared;
 use crate::token::TokenVerifier;
+
+/// Bytes of a body that is too large that are read and dropped before it is answered.
+const DRAINED_BYTES: usize = 64 * 1024 * 1024;
+/// How long such a body is read at the most.
+const DRAINED_TIME: Duration = Duration::from_secs(5);
 
 /// What the HTTP surface works with.
 #[derive(Debug)]
@@ -68,16 +75,34 @@ pub fn router(surface: Arc<Surface>) -> Router {
         .with_state(surface)
 }
 
-/// Reads a body up to `limit` bytes; a length that is announced to be larger is refused unread.
+/// Reads a body up to `limit` bytes.
+///
+/// What is beyond the limit is read and dropped for a while: a connection that is closed on a client that still writes
+/// takes the answer with it, and the client would see a broken connection instead of 413.
 async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, StatusCode> {
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > limit as u64) {
-        return Err(StatusCode::PAYLOAD_TOO_LARGE);
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let mut chunks = body.into_data_stream();
+    let mut read = Vec::with_capacity(announced.filter(|length| *length <= limit).unwrap_or_default());
+    let mut too_large = announced.is_some_and(|length| length > limit);
+    while !too_large {
+        match chunks.next().await {
+            Some(Ok(chunk)) if read.len() + chunk.len() > limit => too_large = true,
+            Some(Ok(chunk)) => read.extend_from_slice(&chunk),
+            // The connection broke before the end: nobody will read the answer.
+            Some(Err(_)) => return Err(StatusCode::SERVICE_UNAVAILABLE),
+            None => return Ok(read.into()),
+        }
     }
-    to_bytes(body, limit).await.map_err(|error| {
-        let too_large =
-            std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
-        // A connection that broke before the end: nobody will read the answer.
-        if too_large { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::SERVICE_UNAVAILABLE }
-    })
+    drop(read);
+    let drain = async {
+        let mut left = DRAINED_BYTES;
+        while let Some(Ok(chunk)) = chunks.next().await {
+            left = left.saturating_sub(chunk.len());
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    let _in_time = tokio::time::timeout(DRAINED_TIME, drain).await;
+    Err(StatusCode::PAYLOAD_TOO_LARGE)
 }

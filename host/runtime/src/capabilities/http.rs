@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode, Uri};
 use http_body::{Body, Frame, SizeHint};
@@ -77,7 +78,6 @@ impl Outgoing {
         Ok(cleared)
     }
 
-    #[expect(clippy::type_complexity, reason = "a pair of one use")]
     fn examine(
         &self,
         uri: &Uri,
@@ -166,7 +166,7 @@ impl WasiHttpHooks for Hooks {
             let mut rest = Box::pin(drain(body));
             let drained = tokio::time::timeout(DRAIN, &mut rest).await.is_ok();
             let after: Box<dyn Future<Output = Result<(), Error>> + Send> =
-                if drained { Box::new(async { Ok(()) }) } else { Box::new(async move { Ok(rest.await) }) };
+                if drained { Box::new(async { Ok(()) }) } else { Box::new(rest.map(Ok)) };
             Ok((refusal(&denial), after))
         })
     }

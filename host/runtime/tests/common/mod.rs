@@ -44,9 +44,8 @@ pub(crate) fn guest(name: &str) -> Bytes {
 
 /// An engine that keeps compiled guests between runs.
 pub(crate) fn engine_with(change: impl FnOnce(&mut EngineOptions)) -> Engine {
-    let mut options = EngineOptions::default();
-    options.concurrent_calls = 32;
-    options.cache_dir = Some(target().join("test-guests/compiled"));
+    let cache_dir = Some(target().join("test-guests/compiled"));
+    let mut options = EngineOptions { concurrent_calls: 32, cache_dir, ..EngineOptions::default() };
     change(&mut options);
     Engine::new(options).unwrap()
 }

@@ -170,7 +170,7 @@ function answer(ticket) {
   const field = h("textarea", { "aria-label": "Answer", rows: "2" });
   field.value = state.text;
   const chosen = h("div", { class: "chosen" });
-  const sendButton = h("button", { class: "button", type: "submit" });
+  const sendButton = h("button", { class: "button", type: "submit", title: "Ctrl+Enter" });
   const solveButton = h("button", { class: "button plain", type: "button", onclick: () => send("solved") }, "Send and solve");
   const picker = h("input", { type: "file", multiple: true, hidden: true, onchange: () => { state.files.push(...picker.files); picker.value = ""; show(); } });
   const tabs = [[false, "Public reply", "reply"], [true, "Internal note", "lock"]].map(([internal, label, sign]) =>

@@ -59,6 +59,7 @@ function onNews(news) {
     const from = chat(news.chat);
     if (added && news.message.author === "business") {
       from.typing = false;
+      if (news.chat === current) drawHead();
       if (news.chat !== current || document.hidden) from.unread += 1;
     }
     if (news.chat === current) added ? drawStream(false) : redraw(news.message);
@@ -396,6 +397,7 @@ function submit() {
   drafts.delete(current);
   grow($("text"));
   sendable();
+  $("text").focus();
 }
 
 function sendable() { $("send").disabled = !$("text").value.trim() && !attached; }

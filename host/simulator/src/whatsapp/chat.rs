@@ -27,9 +27,8 @@ pub(crate) fn add(shared: &Shared, world: &mut World, phone: &str, item: ChatIte
         }
         return;
     }
-    let customer = world.customer(phone);
     tell_item(shared, phone, &item);
-    customer.chat.push(item);
+    world.add_item(phone, item);
 }
 
 /// The gateway has taken the webhook with these customers' messages: two ticks.

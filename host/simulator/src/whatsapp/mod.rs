@@ -3,6 +3,7 @@
 pub(crate) mod chat;
 pub(crate) mod error;
 pub(crate) mod inbound;
+mod interactive;
 pub(crate) mod media;
 pub(crate) mod send;
 pub(crate) mod spec;

@@ -222,7 +222,7 @@ mod tests {
             .iter()
             .filter_map(|(name, example)| {
                 let problems = spec.check(example.get("value")?);
-                (!problems.is_empty()).then(|| (name.as_str(), problems))
+                (!problems.is_empty()).then_some((name.as_str(), problems))
             })
             .collect();
         // Payment messages are in the examples only. One example has a placeholder where a choice belongs, and one

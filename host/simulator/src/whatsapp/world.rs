@@ -1,6 +1,6 @@
 //! What the messaging side remembers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
@@ -17,6 +17,8 @@ const SERVICE_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 pub(crate) struct World {
     /// By phone number.
     pub(crate) customers: BTreeMap<String, Customer>,
+    /// Message id → phone number of the chat that it is in.
+    index: HashMap<String, String>,
     /// What the gateway sent, in order.
     pub(crate) sent: Vec<Sent>,
     /// By media id.
@@ -153,12 +155,17 @@ impl World {
         self.customers.values().find(|customer| customer.user_id == user_id)
     }
 
+    /// Adds a bubble to a chat.
+    pub(crate) fn add_item(&mut self, phone: &str, item: ChatItem) {
+        self.index.insert(item.id.clone(), phone.to_owned());
+        self.customer(phone).chat.push(item);
+    }
+
     /// The chat and the place in it of a message.
     pub(crate) fn find_item(&mut self, id: &str) -> Option<(String, &mut ChatItem)> {
-        self.customers.values_mut().find_map(|customer| {
-            let phone = customer.phone.clone();
-            customer.chat.iter_mut().rev().find(|item| item.id == id).map(|item| (phone, item))
-        })
+        let phone = self.index.get(id)?;
+        let item = self.customers.get_mut(phone)?.chat.iter_mut().rev().find(|item| item.id == id)?;
+        Some((phone.clone(), item))
     }
 
     /// Stores a file and gives its id.

@@ -64,6 +64,7 @@ pub(crate) struct World {
     pub(crate) state: SimulatorState,
     pub(crate) receiver: Arc<Receiver>,
     pub(crate) http: reqwest::Client,
+    receiver_url: String,
 }
 
 pub(crate) const TOKEN: &str = "simulated-access-token";
@@ -109,7 +110,11 @@ impl World {
         let simulator = Simulator::start(options).await.unwrap();
         simulator.set_webhooks(format!("{base}/webhooks/whatsapp"), format!("{base}/webhooks/desk/zendesk"));
         let state = simulator.state();
-        Self { simulator, state, receiver, http: reqwest::Client::new() }
+        Self { simulator, state, receiver, http: reqwest::Client::new(), receiver_url: base }
+    }
+
+    pub(crate) fn receiver_url(&self) -> String {
+        self.receiver_url.clone()
     }
 
     pub(crate) fn graph(&self, path: &str) -> String {

@@ -173,6 +173,18 @@ fn a_file_that_zendesk_refuses_is_named_in_the_comment() {
 }
 
 #[test]
+fn words_do_not_wait_for_ever_for_a_file_that_cannot_be_sent() {
+    let entry = Entry { media: vec![media(MediaKind::Video, "video/mp4")], ..said("Look") };
+    // The host has no such media.
+    assert!(matches!(add(&FakeHost::new().attempt(4), "open", &entry), Err(Failure::Retry(_))));
+    let http = FakeHttp::new().expect("PUT", "/api/v2/tickets/7").answer(200, written(7, "open", 41));
+    let host = FakeHost::new().http(http).attempt(5);
+    add(&host, "open", &entry).unwrap();
+    let body = host.requests()[0].json()["ticket"]["comment"]["body"].clone();
+    assert!(body.as_str().unwrap().starts_with("Look\n[video.mp4: could not be attached"), "{body}");
+}
+
+#[test]
 fn answers_say_what_to_do_next() {
     let reason = |rest: &str| format!("PUT acme.example: {rest}");
     let not_found = r#"{"error":"RecordNotFound"}"#;

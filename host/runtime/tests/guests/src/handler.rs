@@ -60,7 +60,7 @@ impl Guest for Handler {
                 std::hint::black_box(context::attempt());
             },
             "yield" => loop {
-                std::thread::sleep(Duration::from_nanos(1));
+                wasip2::clocks::monotonic_clock::subscribe_duration(0).block();
             },
             "sleep" => loop {
                 std::thread::sleep(Duration::from_secs(3600));
