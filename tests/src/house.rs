@@ -84,7 +84,7 @@ impl House {
         self.gateway.as_ref().context("the gateway does not run")
     }
 
-    /// A customer writes a text; gives the message's id.
+    /// A customer writes a text, which the gateway has taken when this returns; gives the message's id.
     ///
     /// # Errors
     /// When the simulator refuses it.
@@ -92,12 +92,25 @@ impl House {
         self.inbound(json!({ "from": from, "type": "text", "text": { "body": text } })).await
     }
 
-    /// A customer writes; gives the message's id.
+    /// A customer writes, and the gateway has taken it when this returns; gives the message's id.
     ///
     /// # Errors
     /// When the simulator refuses it.
     pub async fn inbound(&self, message: Value) -> Result<String> {
-        let answer = self.sim_post("/_sim/whatsapp/inbound", &message).await?;
+        self.write("/_sim/whatsapp/inbound?wait=1", message).await
+    }
+
+    /// As [`House::text`], without waiting until the gateway has taken it: for one that may be dead.
+    ///
+    /// # Errors
+    /// When the simulator refuses it.
+    pub async fn leave(&self, from: &str, text: &str) -> Result<String> {
+        let message = json!({ "from": from, "type": "text", "text": { "body": text } });
+        self.write("/_sim/whatsapp/inbound", message).await
+    }
+
+    async fn write(&self, path: &str, message: Value) -> Result<String> {
+        let answer = self.sim_post(path, &message).await?;
         Ok(answer.get("id").and_then(Value::as_str).context("no message id in the simulator's answer")?.to_owned())
     }
 

@@ -87,3 +87,23 @@ async fn an_agent_is_told_when_a_message_cannot_be_delivered() -> Result<()> {
     assert_eq!(house.api("/v1/dead-letters").await?[0]["effect"], "send");
     Ok(())
 }
+
+#[tokio::test]
+async fn an_agent_who_is_quicker_than_the_answer_to_the_creation_is_heard() -> Result<()> {
+    let house = House::open().await?;
+    let fault = json!({ "target": "zendesk", "route": "POST /api/v2/tickets", "next": 1, "hang_after_commit": true });
+    house.fault(fault).await?;
+    house.text(ADA, "hello").await?;
+    let id = eventually("the ticket", || async {
+        let tickets = house.tickets().await?;
+        Ok(tickets.first().map(|ticket| ticket["id"].clone()).ok_or_else(|| "none".to_owned()))
+    })
+    .await?;
+    house.agent(json!({ "ticket": id, "public": true, "text": "a quick answer" })).await?;
+    eventually("the answer at the customer", || async {
+        let sent = house.sent().await?;
+        Ok(if sent.iter().any(|row| row["text"] == "a quick answer") { Ok(()) } else { Err(format!("{sent:?}")) })
+    })
+    .await?;
+    house.expect_entries(ADA, &["hello", "a quick answer"]).await
+}

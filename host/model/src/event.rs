@@ -155,6 +155,9 @@ pub struct DeskActivity {
     pub desk: String,
     /// The vendor's id of the ticket.
     pub ticket: String,
+    /// The key that the ticket was created with, where the vendor tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// By the vendor's clock.
     pub occurred_at: Timestamp,
     /// What it was.

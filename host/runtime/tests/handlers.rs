@@ -54,6 +54,7 @@ fn activity(what: Activity) -> Body {
         id: "act-1".into(),
         desk: "zendesk".into(),
         ticket: "42".into(),
+        key: Some("ta_1".into()),
         occurred_at: Timestamp::from_millis(5),
         what,
     })

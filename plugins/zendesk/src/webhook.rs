@@ -35,13 +35,14 @@ pub(crate) fn receive(settings: &Settings, request: &Webhook, cx: &Context) -> R
         return Err(unreadable("it has no id and detail"));
     };
     let ticket = id_in(detail, "id").ok_or_else(|| unreadable("it has no ticket"))?;
+    let key = Some(text_in(detail, "external_id")).filter(|key| !key.is_empty()).map(str::to_owned);
     let occurred_at = parse_rfc3339(text_in(&envelope, "time")).unwrap_or_else(|| cx.now());
     let event = envelope.get("event").unwrap_or(&Value::Null);
     let what = match event.get("comment").filter(|_| kind == "ticket.comment_added") {
         Some(comment) => entry(settings, detail, &ticket, comment, cx).map(Activity::Entry),
         None => Some(change(settings, kind, event)),
     };
-    Ok(what.map(|what| DeskActivity { id, desk: String::new(), ticket, occurred_at, what }).into_iter().collect())
+    Ok(what.map(|what| DeskActivity { id, desk: String::new(), ticket, key, occurred_at, what }).into_iter().collect())
 }
 
 fn check_signature(request: &Webhook, cx: &Context) -> Result<(), Failure> {

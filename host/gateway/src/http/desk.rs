@@ -5,19 +5,22 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use patchbay_model::desk::Webhook;
 use patchbay_model::event::DeskActivity;
-use patchbay_model::{Arrival, Body as EventBody, EventId, Failure, Private, Route, Timestamp};
+use patchbay_model::{Arrival, Body as EventBody, EventId, Failure, Private, Route, TaskId, Timestamp};
 use patchbay_runtime::{Call, CallError};
-use patchbay_store::Appended;
+use patchbay_store::{Appended, Store, StoreError};
 
 use super::{Surface, read_body};
 use crate::engine::chain::to_report;
 
 /// How long a plugin may take to read a webhook: vendors wait between five and twelve seconds for an answer.
 const RECEIVE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// When a vendor is to deliver again what could not be kept, seconds. Zendesk repeats a 503 only if it says so.
+const RETRY_AFTER: &str = "5";
 
 /// `POST /webhooks/desk/{desk}`.
 pub async fn webhook(
@@ -57,7 +60,11 @@ async fn receive(
         Ok(()) => StatusCode::OK.into_response(),
         Err(refusal) => {
             tracing::warn!(desk, status = %refusal.0, why = refusal.1, "a desk's webhook was refused");
-            refusal.into_response()
+            let mut response = refusal.into_response();
+            if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+            }
+            response
         }
     }
 }
@@ -94,12 +101,31 @@ async fn accept(
     if activities.is_empty() {
         return Ok(());
     }
-    let arrivals = activities.into_iter().map(|activity| arrival(desk, activity, now)).collect();
-    let appended = shared.store.append(arrivals).await;
-    let appended = appended.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
-    let strangers = appended.iter().filter(|one| matches!(one, Appended::Stranger)).count() as u64;
-    metrics::counter!("patchbay_foreign_items_total").increment(strangers);
+    let arrivals: Vec<Arrival> = activities.into_iter().map(|activity| arrival(desk, activity, now)).collect();
+    let strangers = keep(&*shared.store, arrivals).await;
+    let strangers = strangers.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+    metrics::counter!("patchbay_foreign_items_total").increment(strangers as u64);
     Ok(())
+}
+
+/// Appends what happened; gives how many were about tickets of nobody here.
+///
+/// A ticket whose creation has not been committed yet is no stranger's: its key is the task that creates it.
+async fn keep(store: &dyn Store, arrivals: Vec<Arrival>) -> Result<usize, StoreError> {
+    let appended = store.append(arrivals.clone()).await?;
+    let strangers = arrivals.into_iter().zip(appended).filter(|(_, one)| matches!(one, Appended::Stranger));
+    let mut again = Vec::new();
+    for (mut arrival, _) in strangers {
+        let EventBody::DeskActivity(activity) = &arrival.body else { continue };
+        let Some(key) = activity.key.as_deref().and_then(TaskId::parse) else { continue };
+        if let Some(task) = store.task(&key).await? {
+            arrival.route = Route::Conversation(task.conversation);
+        }
+        // Without a task the link may have been committed in between: it is worth a second look either way.
+        again.push(arrival);
+    }
+    let appended = if again.is_empty() { Vec::new() } else { store.append(again).await? };
+    Ok(appended.iter().filter(|one| matches!(one, Appended::Stranger)).count())
 }
 
 fn arrival(desk: &str, mut activity: DeskActivity, received_at: Timestamp) -> Arrival {

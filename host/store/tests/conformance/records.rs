@@ -141,7 +141,7 @@ pub(crate) async fn every_event_kind_and_route_comes_back_whole(instance: &mut i
     };
     let activity = |what| {
         let (id, desk, ticket) = ("w1".into(), "zendesk".into(), "4711".into());
-        Body::DeskActivity(DeskActivity { id, desk, ticket, occurred_at: START, what })
+        Body::DeskActivity(DeskActivity { id, desk, ticket, key: None, occurred_at: START, what })
     };
     let entry = AgentEntry {
         id: "e9".into(),

@@ -88,6 +88,7 @@ fn an_agents_comment_is_an_entry() {
             id: "e-1".into(),
             desk: String::new(),
             ticket: "7".into(),
+            key: Some("key-1".into()),
             occurred_at: NOW - 1877,
             what: Activity::Entry(entry(vec![file()])),
         }]

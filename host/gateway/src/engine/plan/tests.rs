@@ -55,7 +55,14 @@ fn photo() -> Body {
 
 fn activity(what: Activity) -> Body {
     let occurred_at = Timestamp::from_millis(1);
-    Body::DeskActivity(DeskActivity { id: "e1".into(), desk: "zendesk".into(), ticket: "7".into(), occurred_at, what })
+    Body::DeskActivity(DeskActivity {
+        id: "e1".into(),
+        desk: "zendesk".into(),
+        ticket: "7".into(),
+        key: None,
+        occurred_at,
+        what,
+    })
 }
 
 fn agent_entry(id: &str, public: bool, words: &str) -> AgentEntry {

@@ -155,6 +155,7 @@ pub(super) fn activity(activity: wit::DeskActivity, name: Option<&str>) -> event
         id: activity.id,
         desk: name.map_or(activity.desk, ToOwned::to_owned),
         ticket: activity.ticket,
+        key: activity.key,
         occurred_at: Timestamp::from_millis(activity.occurred_at),
         what: match activity.what {
             wit::Activity::Entry(entry) => event::Activity::Entry(event::AgentEntry {

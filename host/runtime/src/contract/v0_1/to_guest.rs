@@ -228,6 +228,7 @@ fn desk_activity(activity: &event::DeskActivity) -> wit::DeskActivity {
         id: activity.id.clone(),
         desk: activity.desk.clone(),
         ticket: activity.ticket.clone(),
+        key: activity.key.clone(),
         occurred_at: activity.occurred_at.as_millis(),
         what: match &activity.what {
             Activity::Entry(entry) => wit::Activity::Entry(wit::AgentEntry {

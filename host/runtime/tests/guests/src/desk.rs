@@ -98,6 +98,7 @@ impl Guest for Desk {
             id: "a1".into(),
             desk: String::new(),
             ticket: "7".into(),
+            key: None,
             occurred_at: 1_700_000_000_000,
             what,
         };
