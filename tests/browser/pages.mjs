@@ -57,9 +57,9 @@ export class Phone {
     await this.sent.getByRole("img", { name: "Photo" }).waitFor();
   }
 
-  /** Waits until the business has answered at all. */
+  /** Waits until the business has answered at all, and until the ticks of its answer say that it was read. */
   async acknowledgement() {
-    await this.received.first().waitFor({ timeout: ARRIVAL });
+    await this.received.first().getByRole("img", { name: "Answer read" }).waitFor({ timeout: ARRIVAL });
   }
 
   /** Waits until the ticks of everything that the customer wrote say that it was read. */

@@ -35,6 +35,50 @@ fn build() -> Result<PathBuf> {
     if !status.success() {
         bail!("the gateway does not build");
     }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    Ok(target.join(if cfg!(debug_assertions) { "debug" } else { "release" }).join("patchbay"))
+    Ok(target().join(if cfg!(debug_assertions) { "debug" } else { "release" }).join("patchbay"))
+}
+
+/// A handler that does what the customer's text says, good and bad: `spin`, `allocate`, `recurse`, `panic` and more.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn hostile_guest() -> Result<PathBuf> {
+    guest("handler")
+}
+
+/// A handler that asks the server that the customer's text names: `call URL` once, `storm URL` for ever.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn calling_guest() -> Result<PathBuf> {
+    guest("caller")
+}
+
+/// One of the runtime's own test guests. They are built once for a process; the folder's own lock keeps processes apart.
+fn guest(name: &str) -> Result<PathBuf> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let folder = BUILT.get_or_init(|| build_guests().map_err(|error| format!("{error:#}"))).clone();
+    Ok(folder.map_err(anyhow::Error::msg)?.join(format!("{name}.wasm")))
+}
+
+fn build_guests() -> Result<PathBuf> {
+    let target = target().join("test-guests");
+    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--quiet", "--locked", "--release", "--target", "wasm32-wasip2", "--examples"])
+        .current_dir(root().join("host/runtime/tests/guests"))
+        .env("CARGO_TARGET_DIR", &target)
+        // Flags for the host's own target would not fit WebAssembly.
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env_remove("RUSTFLAGS")
+        .status()
+        .context("cannot start cargo")?;
+    if !status.success() {
+        bail!("the guests do not build");
+    }
+    Ok(target.join("wasm32-wasip2/release/examples"))
+}
+
+/// The workspace's target folder.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }

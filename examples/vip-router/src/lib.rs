@@ -32,13 +32,15 @@ impl Handler for VipRouter {
             return Ok(Outcome::next());
         };
         let assignment = Assignment::to(&settings.queue).priority(Priority::Urgent).reason("gave a VIP number");
-        Ok(Outcome::next()
+        let mut outcome = Outcome::next()
             .assign(assignment)
             .open_ticket(OpenTicket::in_desk(&settings.desk))
-            .set_attribute("vip.number", number)
-            .send_text("Thank you! Your personal team has your message.")
-            // The handlers after this one are not asked.
-            .stop())
+            .set_attribute("vip.number", number);
+        if event.conversation.attribute("vip.number").is_none() {
+            outcome = outcome.send_text("Thank you! Your personal team has your message.");
+        }
+        // The handlers after this one are not asked.
+        Ok(outcome.stop())
     }
 }
 

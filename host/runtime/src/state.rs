@@ -59,7 +59,7 @@ impl State {
             attempt: call.attempt,
             log: Log::new(call.subject.clone()),
             table,
-            hooks: Hooks { outgoing: Outgoing::new(facts.clone()) },
+            hooks: Hooks { outgoing: Outgoing::new(facts.clone(), &call.subject) },
             limiter: Limiter::new(facts.limits.memory),
             wasi: wasi::context(&facts.name, call, stdout, stderr),
             http,

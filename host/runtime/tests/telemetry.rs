@@ -70,7 +70,13 @@ async fn log_lines_and_metrics() {
     let desk = engine.load(desk).await.unwrap();
     desk.read_ticket("http GET https://other.example/users/447700900001?key=hidden", &desk_call()).await.unwrap();
     let line = lines.text().lines().find(|line| line.contains("other.example")).unwrap().to_owned();
-    for word in ["\"plugin\":\"zen\"", "/users/[number]", "\"reason\":\"host\"", "plugins.zen.grants.http"] {
+    for word in [
+        "\"plugin\":\"zen\"",
+        "\"subject\":\"ta_1\"",
+        "/users/[number]",
+        "\"reason\":\"host\"",
+        "plugins.zen.grants.http",
+    ] {
         assert!(line.contains(word), "no {word} in {line}");
     }
     assert!(!line.contains("hidden"), "{line}");

@@ -3,8 +3,9 @@
 //! `cargo bench -p patchbay-whatsapp` measures; without `--bench` each case runs once, as a test that it works.
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use criterion::{BenchmarkId, Criterion, Throughput};
 use patchbay_model::{Channel, Timestamp};
 use patchbay_whatsapp::normalise::{Channels, normalise};
 use patchbay_whatsapp::signature::{self, AppSecrets};
@@ -13,11 +14,18 @@ use serde_json::{Value, json};
 
 const NUMBER: &str = "106540352242922";
 
-/// For one case: long enough that a pause of the machine is a small part of it.
-const MEASURED: Duration = Duration::from_secs(2);
-
 fn main() {
-    let measure = std::env::args().any(|argument| argument == "--bench");
+    let mut criterion = Criterion::default()
+        .without_plots()
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(3))
+        .sample_size(50)
+        .configure_from_args();
+    accept(&mut criterion);
+    criterion.final_summary();
+}
+
+fn accept(criterion: &mut Criterion) {
     let secret = SecretString::from("0123456789abcdef0123456789abcdef");
     let secrets = AppSecrets::new(vec![secret.clone()]);
     let channel = Channel {
@@ -27,38 +35,29 @@ fn main() {
         address: NUMBER.into(),
     };
     let channels = Channels::new([channel]);
+    let received_at = Timestamp::from_millis(1_764_000_000_000);
 
+    let mut group = criterion.benchmark_group("accept");
     for (name, messages) in [("one text", 1), ("1000 texts", 1000)] {
         let body = webhook(messages);
         let header = signature::sign(&secret, &body);
-        let received_at = Timestamp::from_millis(1_764_000_000_000);
-        let cases: [(&str, &dyn Fn() -> bool); 2] = [
-            ("verify", &|| secrets.verify(Some(header.as_bytes()), black_box(&body)).is_ok()),
-            ("normalise", &|| normalise(black_box(&body), &channels, received_at).arrivals.len() == messages),
-        ];
-        for (step, case) in cases {
-            assert!(case(), "{name}: {step} does not do its work");
-            if measure {
-                println!("{name} ({} bytes): {step} {:.2} µs", body.len(), micros(case));
-            }
-        }
-    }
-}
+        assert!(secrets.verify(Some(header.as_bytes()), &body).is_ok(), "{name}: the signature is right");
+        let arrivals = normalise(&body, &channels, received_at).arrivals.len();
+        assert_eq!(arrivals as u64, messages, "{name}: every message arrives");
 
-/// The median time of a call.
-fn micros(case: &dyn Fn() -> bool) -> f64 {
-    let (began, mut times) = (Instant::now(), Vec::new());
-    while began.elapsed() < MEASURED {
-        let before = Instant::now();
-        black_box(case());
-        times.push(before.elapsed());
+        group.throughput(Throughput::ElementsAndBytes { elements: messages, bytes: body.len() as u64 });
+        group.bench_function(BenchmarkId::new("signature", name), |bencher| {
+            bencher.iter(|| secrets.verify(Some(black_box(header.as_bytes())), black_box(&body)));
+        });
+        group.bench_function(BenchmarkId::new("normalise", name), |bencher| {
+            bencher.iter(|| normalise(black_box(&body), &channels, received_at));
+        });
     }
-    times.sort_unstable();
-    times.get(times.len() / 2).map_or(f64::NAN, |median| median.as_secs_f64() * 1e6)
+    group.finish();
 }
 
 /// A webhook as Meta sends it; with one message it has about 1.4 KB.
-fn webhook(messages: usize) -> Vec<u8> {
+fn webhook(messages: u64) -> Vec<u8> {
     let text = "Good morning, my parcel was to come yesterday between ten and twelve and nobody rang. ".repeat(10);
     let message = |at: usize| -> Value {
         json!({

@@ -195,7 +195,7 @@ async fn dial(uri: &Uri, private: bool) -> Result<TcpStream, Dial> {
 
 /// Who may connect to an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Reach {
+pub(super) enum Reach {
     /// Any granted plugin.
     Public,
     /// With `private_network`.
@@ -217,7 +217,7 @@ const METADATA: [Ipv4Addr; 4] = [
 const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 
 impl Reach {
-    fn of(address: IpAddr) -> Self {
+    pub(super) fn of(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(address) => Self::of_v4(address),
             IpAddr::V6(address) => Self::of_v6(address),

@@ -43,6 +43,8 @@ const OURS: [HeaderName; 12] = [
 /// The requests of one call.
 pub(crate) struct Outgoing {
     facts: Arc<Facts>,
+    /// What the call is about, for the operator's log.
+    subject: Arc<str>,
     begun: u32,
 }
 
@@ -53,8 +55,8 @@ pub(crate) struct Cleared {
 }
 
 impl Outgoing {
-    pub(crate) const fn new(facts: Arc<Facts>) -> Self {
-        Self { facts, begun: 0 }
+    pub(crate) fn new(facts: Arc<Facts>, subject: &str) -> Self {
+        Self { facts, subject: subject.into(), begun: 0 }
     }
 
     /// Checks a request against the grants, takes out what a plugin must not set and adds the credential.
@@ -64,7 +66,10 @@ impl Outgoing {
         let (cleared, credential) = match answer {
             Ok(answer) => answer,
             Err(denial) => {
-                self.log(&denial, &parts.uri);
+                // One line says that there are too many; each further one would be the flood that the cap is against.
+                if self.begun <= limits::REQUESTS + 1 {
+                    self.log(&denial, &parts.uri);
+                }
                 return Err(denial);
             }
         };
@@ -110,19 +115,21 @@ impl Outgoing {
 
     /// Tells the operator, who alone can change it.
     pub(crate) fn log(&self, denial: &Denial, uri: &Uri) {
-        log(&self.facts, denial, uri);
+        log(&self.facts, &self.subject, denial, uri);
     }
 }
 
-fn log(facts: &Facts, denial: &Denial, uri: &Uri) {
+fn log(facts: &Facts, subject: &str, denial: &Denial, uri: &Uri) {
     let path = facts.redactor.clean(uri.path());
     tracing::warn!(
         plugin = facts.name,
         generation = facts.generation,
+        subject,
         host = uri.host(),
         path,
         reason = denial.reason,
-        add = denial.remedy,
+        // As it is to be pasted: without quotes and escapes around it.
+        add = %denial.remedy,
         "a request of a plugin was refused: {}",
         denial.why
     );
@@ -143,6 +150,7 @@ impl WasiHttpHooks for Hooks {
         _sent: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let facts = self.outgoing.facts.clone();
+        let subject = self.outgoing.subject.clone();
         let (mut parts, body) = request.into_parts();
         let cleared = self.outgoing.clear(&mut parts);
         Box::new(async move {
@@ -156,7 +164,7 @@ impl WasiHttpHooks for Hooks {
                         Ok(response) => return Ok((guarded(response, &facts), Box::new(async { Ok(()) }) as Box<_>)),
                         Err(Trouble::Prohibited { allowable }) => {
                             let denial = facts.policy.private(&cleared.host, allowable);
-                            log(&facts, &denial, &uri);
+                            log(&facts, &subject, &denial, &uri);
                             denial
                         }
                         Err(trouble) => return Err(error(trouble)),

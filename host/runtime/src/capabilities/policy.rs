@@ -8,6 +8,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Method};
 use secrecy::ExposeSecret as _;
 
+use super::egress::Reach;
 use crate::grants::{Credential, HttpGrant};
 
 /// The header of an answer that the host gave in place of the server, with the reason in a word.
@@ -110,6 +111,10 @@ impl Policy {
                 }
                 if !target.usual_port() {
                     let _ = writeln!(lines, "ports = [{port}]");
+                }
+                // A name shows where it leads only when it is looked up; of an address it is known now.
+                if host.parse().is_ok_and(|address| Reach::of(address) == Reach::Private) {
+                    lines.push_str("private_network = true\n");
                 }
                 ("host", format!("is not granted the host {host}"), lines.trim_end().to_owned())
             }
@@ -251,6 +256,8 @@ mod tests {
             denial.remedy,
             "[[plugins.desk.grants.http]]\nhost = \"tickets.local\"\nplain_http = true\nports = [8080]"
         );
+        let denial = policy.decide(&target("https://10.0.0.7/", &Method::GET)).err().unwrap();
+        assert_eq!(denial.remedy, "[[plugins.desk.grants.http]]\nhost = \"10.0.0.7\"\nprivate_network = true");
     }
 
     #[test]

@@ -125,7 +125,8 @@ function select(number) {
 function drawHead() {
   const one = current && chats.get(current);
   $("head").hidden = $("composer").hidden = !one;
-  document.querySelector(".phones").classList.toggle("open", Boolean(one));
+  // On a narrow screen one side shows at a time; an empty phone shows the side that says what to do.
+  document.querySelector(".phones").classList.toggle("open", Boolean(one) || !chats.size);
   if (!one) return;
   const { customer } = one;
   $("head").replaceChildren(
@@ -209,12 +210,16 @@ function emptyChat(one) {
 
 const EMOJI_ONLY = /^(?:\p{Extended_Pictographic}(?:\p{Emoji_Modifier}|\uFE0F|\u200D\p{Extended_Pictographic})*\s?){1,3}$/u;
 
+// What the ticks of a bubble say. A real phone has them on the customer's own messages only; here the answers have them
+// too, since what became of an answer is what one wants to see.
+const TICKS = {
+  customer: { pending: ["clock", "Sending"], sent: ["tick", "Sent"], delivered: ["ticks", "Delivered to Patchbay"], read: ["ticks", "Read"], failed: ["alert", "Not sent"] },
+  business: { accepted: ["clock", "Answer on its way"], sent: ["tick", "Answer sent"], delivered: ["ticks", "Answer delivered"], read: ["ticks", "Answer read"], played: ["ticks", "Answer played"], failed: ["alert", "Answer not delivered"] },
+};
+
 function meta(message) {
-  const parts = [h("time", { datetime: message.at }, clock(message.at))];
-  if (message.author === "customer") {
-    parts.push({ pending: () => icon("clock", "Sending"), sent: () => icon("tick", "Sent"), delivered: () => icon("ticks", "Delivered to Patchbay"), read: () => icon("ticks", "Read"), failed: () => icon("alert", "Not sent") }[message.state]?.());
-  }
-  return h("span", { class: `meta ${message.state}` }, parts);
+  const tick = TICKS[message.author]?.[message.state];
+  return h("span", { class: `meta ${message.state}` }, h("time", { datetime: message.at }, clock(message.at)), tick && icon(...tick));
 }
 
 function bubble(message, previous) {

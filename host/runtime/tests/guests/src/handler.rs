@@ -52,6 +52,11 @@ impl Guest for Handler {
             "permanent" => Err(Failure::Permanent(rest.to_owned())),
             "credential" => Err(Failure::Credential(rest.to_owned())),
             "panic" => panic!("{rest}"),
+            "until" => {
+                let good: u32 = rest.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(1);
+                assert!(context::attempt() >= good, "not yet");
+                said(vec![])
+            }
             "exit" => std::process::exit(3),
             "spin" => loop {
                 std::hint::spin_loop();
@@ -77,6 +82,9 @@ impl Guest for Handler {
                 }
                 said(vec![])
             }
+            "flood" => loop {
+                context::log(context::Level::Info, rest);
+            },
             "huge-log" => {
                 context::log(context::Level::Info, &"x".repeat(4 << 20));
                 said(vec![])

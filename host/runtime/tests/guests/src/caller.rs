@@ -1,0 +1,44 @@
+//! A handler that asks a server before it decides: a text `call URL` names the request, `storm URL` makes it for ever.
+
+mod http;
+
+wit_bindgen::generate!({
+    path: "../../../../wit/0.1",
+    inline: "
+        package test:caller;
+        world guest {
+            include patchbay:plugin/handler-plugin@0.1.0;
+        }
+    ",
+    world: "test:caller/guest",
+    generate_all,
+});
+
+use exports::patchbay::plugin::handler::{Event, Failure, Flow, Guest, Outcome};
+use patchbay::plugin::context;
+use patchbay::plugin::types::{Body, Content};
+
+struct Caller;
+
+impl Guest for Caller {
+    /// Says what came of the request in the log, and lets the chain go on whatever that was.
+    fn handle(event: Event) -> Result<Outcome, Failure> {
+        if let Body::Message(message) = &event.body
+            && let Content::Text(text) = &message.content
+            && let Some((verb, url)) = text.split_once(' ')
+            && (verb == "call" || verb == "storm")
+        {
+            while verb == "storm" {
+                drop(http::http("GET", url, &[], &[]));
+            }
+            let answer = match http::http("GET", url, &[], &[]) {
+                Ok(said) => said.first().map(|(_, status)| status.clone()).unwrap_or_default(),
+                Err(why) => why,
+            };
+            context::log(context::Level::Info, &format!("the server answered {answer}"));
+        }
+        Ok(Outcome { actions: Vec::new(), flow: Flow::Next })
+    }
+}
+
+export!(Caller);
