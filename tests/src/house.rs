@@ -121,7 +121,8 @@ impl House {
     pub async fn sent(&self) -> Result<Vec<Value>> {
         let all = self.sim_get("/_sim/whatsapp/sent").await?;
         let all = all.as_array().context("no list of sent messages")?.clone();
-        Ok(all.into_iter().filter(|row| row["type"] != "read" && row["body"]["status"] != "read").collect())
+        let receipt = |row: &Value| text_at(row, "/type") == "read" || text_at(row, "/body/status") == "read";
+        Ok(all.into_iter().filter(|row| !receipt(row)).collect())
     }
 
     /// The tickets in the simulated Zendesk.
@@ -140,15 +141,10 @@ impl House {
     pub async fn entries_of(&self, phone: &str) -> Result<Vec<String>> {
         let mut texts = Vec::new();
         for ticket in self.tickets().await? {
-            let number: String = ticket["requester"]["phone"]
-                .as_str()
-                .unwrap_or_default()
-                .chars()
-                .filter(char::is_ascii_digit)
-                .collect();
+            let number: String = text_at(&ticket, "/requester/phone").chars().filter(char::is_ascii_digit).collect();
             if number == phone {
-                let entries = ticket["entries"].as_array().cloned().unwrap_or_default();
-                texts.extend(entries.iter().map(|entry| entry["text"].as_str().unwrap_or_default().to_owned()));
+                let entries = ticket.get("entries").and_then(Value::as_array).cloned().unwrap_or_default();
+                texts.extend(entries.iter().map(|entry| text_at(entry, "/text").to_owned()));
             }
         }
         Ok(texts)
@@ -300,6 +296,11 @@ impl House {
         }
         Ok(serde_json::from_str(&text).unwrap_or(Value::Null))
     }
+}
+
+/// The text at this place of a value; empty, if none is there.
+fn text_at<'a>(value: &'a Value, place: &str) -> &'a str {
+    value.pointer(place).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The signature header of a body.

@@ -8,7 +8,7 @@
 //! - [`config`]: the configuration file of a test
 //! - [`gateway`]: one process
 //! - [`house`]: a gateway and its simulator together
-//! - [`wait`]: conditions
+//! - [`wait`]: waiting for a condition
 
 pub mod binary;
 pub mod config;

@@ -70,6 +70,7 @@ fn every_plugin_is_a_valid_small_component_of_its_role() {
                 "patchbay:plugin/context",
                 "patchbay:plugin/types",
                 "patchbay:plugin/uploads",
+                "wasi:clocks/monotonic-clock",
                 "wasi:clocks/wall-clock",
                 "wasi:config/store",
                 "wasi:http/outgoing-handler",

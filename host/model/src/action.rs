@@ -77,6 +77,15 @@ pub enum Action {
 }
 
 impl Action {
+    /// The desk that it names, if it names one.
+    #[must_use]
+    pub fn desk(&self) -> Option<&str> {
+        match self {
+            Self::OpenTicket { desk, .. } | Self::UpdateTicket { desk, .. } => Some(desk),
+            _ => None,
+        }
+    }
+
     /// The contract's word for it.
     #[must_use]
     pub const fn kind(&self) -> &'static str {

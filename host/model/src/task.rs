@@ -22,9 +22,12 @@ pub struct Task {
     pub sequence: u64,
     /// What to do.
     pub effect: Effect,
-    /// How often it was begun.
+    /// How often it was tried without success; waiting for a credential or a sandbox is no try.
     #[serde(default)]
     pub attempts: u32,
+    /// How often the plugin broke on it.
+    #[serde(default)]
+    pub broken: u32,
     /// Not before this.
     pub due_at: Timestamp,
     /// When it was ordered.
@@ -32,6 +35,9 @@ pub struct Task {
     /// Since when it is not known whether the effect has happened: it was begun and no answer was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uncertain_since: Option<Timestamp>,
+    /// Files that were not there in time: they follow in a task of their own when this one is done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub late: Vec<Media>,
     /// It does not wait for the tasks before it, nor they for it.
     #[serde(default)]
     pub aside: bool,

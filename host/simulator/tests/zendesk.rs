@@ -155,7 +155,9 @@ async fn changes_follow_zendesks_rules() {
     assert_eq!(audits["meta"]["has_more"], true);
     let next = audits["links"]["next"].as_str().unwrap();
     let older = world.http.get(next).basic_auth("agent@example.com/token", Some("simulated-zendesk-token"));
-    assert_eq!(older.send().await.unwrap().status(), 200);
+    let older: Value = older.send().await.unwrap().json().await.unwrap();
+    assert_eq!(older["audits"][0]["metadata"]["custom"]["patchbay_key"], "key-1", "the next page is older");
+    assert_eq!(older["meta"]["has_more"], false);
     let comments: Value = world.call("GET", "tickets/1/comments", None).await.json().await.unwrap();
     assert_eq!(comments["count"], 2);
     let stale = json!({"ticket": {"status": "open", "safe_update": true, "updated_stamp": "2020-01-01T00:00:00Z"}});

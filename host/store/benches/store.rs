@@ -18,7 +18,7 @@ use patchbay_model::{
     Arrival, Attributes, Body, Channel, Content, Conversation, ConversationId, Customer, CustomerId, EventId, Identity,
     Message, Route, Task, TaskId, Ticket, Timestamp,
 };
-use patchbay_store::{Appended, Commit, EmbeddedOptions, EmbeddedStore, Lease, Link, Partition, Position, Store};
+use patchbay_store::{Appended, Commit, EmbeddedOptions, EmbeddedStore, Lease, LinkChange, Partition, Position, Store};
 
 /// Writers at once.
 const WRITERS: [u64; 3] = [1, 64, 256];
@@ -82,6 +82,8 @@ fn task(number: u64, half: u64, conversation: &ConversationId) -> Task {
         sequence: number * 2 + half,
         effect: Effect::UpdateTicket { fields: fields.collect::<Attributes>() },
         attempts: 0,
+        broken: 0,
+        late: Vec::new(),
         aside: false,
         due_at: now,
         created_at: now,
@@ -90,7 +92,7 @@ fn task(number: u64, half: u64, conversation: &ConversationId) -> Task {
     }
 }
 
-fn link(conversation: &ConversationId, number: u64) -> Link {
+fn link(conversation: &ConversationId, number: u64) -> LinkChange {
     let ticket = Ticket {
         desk: "zendesk".into(),
         id: conversation.as_str().into(),
@@ -98,7 +100,8 @@ fn link(conversation: &ConversationId, number: u64) -> Link {
         status: "open".into(),
         data: Attributes::new(),
     };
-    Link { conversation: conversation.clone(), ticket, entries: (0..8).map(|n| format!("{}", number + n)).collect() }
+    let read = Some(ticket.id.clone());
+    LinkChange::Written { conversation: conversation.clone(), ticket, read, entry: Some(format!("{number}")) }
 }
 
 /// One writer, with numbers of its own.
@@ -197,7 +200,7 @@ async fn measure(writers: u64, length: Duration) {
 
     let mut waiting = std::collections::HashMap::<ConversationId, VecDeque<Position>>::new();
     for lease in leases.iter() {
-        for record in store.load(lease).await.unwrap().journal {
+        for record in store.journal(lease, Position(0), usize::MAX).await.unwrap() {
             waiting.entry(record.event.conversation).or_default().push_back(record.position);
         }
     }

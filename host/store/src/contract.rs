@@ -1,15 +1,19 @@
 //! The Store contract: what the loop needs of durable state, and nothing about how it is kept.
 
+mod link;
+
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use patchbay_model::task::DeadLetter;
 use patchbay_model::{
-    Arrival, Conversation, ConversationId, Event, EventId, MediaId, Private, Route, Task, TaskId, Ticket, Timestamp,
+    Arrival, Conversation, ConversationId, Event, EventId, MediaId, Private, Route, Task, TaskId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
+
+pub use self::link::{ENTRIES_KEPT, Link, LinkChange};
 
 /// A slice of the conversations, owned by one node at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -92,11 +96,9 @@ pub struct Versioned<T> {
     pub value: T,
 }
 
-/// Everything that an owner needs to go on with a partition.
+/// What a new owner needs to go on with a partition, besides its [journal](Store::journal).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pending {
-    /// Events not yet committed, oldest first.
-    pub journal: Vec<EventRecord>,
     /// Tasks not yet finished, by conversation, lane and sequence.
     pub tasks: Vec<Task>,
     /// Timers that have not gone off.
@@ -116,15 +118,15 @@ pub struct Timer {
     pub data: Private<String>,
 }
 
-/// A conversation's ticket in a desk, and what we wrote there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Link {
+/// A timer to take back, or that has gone off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClearedTimer {
     /// Whose.
     pub conversation: ConversationId,
-    /// The ticket, with the desk's name.
-    pub ticket: Ticket,
-    /// The vendor's ids of the entries that we wrote last, oldest first: their echoes are dropped.
-    pub entries: Vec<String>,
+    /// Which.
+    pub name: String,
+    /// Only if it is set for this moment: one that was set anew meanwhile stays. `None`: whenever it goes off.
+    pub at: Option<Timestamp>,
 }
 
 /// A piece of media and whether its bytes are at hand.
@@ -195,11 +197,12 @@ pub struct Report {
 ///    a fingerprint of the commit with the version; another commit's version is a [`StoreError::Conflict`]).
 /// 3. [`finished_tasks`](Self::finished_tasks) and [`dead_letters`](Self::dead_letters): none of these tasks is there
 ///    any more. So a task is finished only by the one who carries it out.
-/// 4. None of them: everything is written by its key, so writing it again changes nothing; only reports are told twice.
+/// 4. None of them: writing it again changes nothing, because everything is written by its key and an entry is added to
+///    a link once (such a commit has one change for a link at most); only reports are told twice.
 ///
 /// # Order
 /// Within a commit, tasks are finished before tasks are put, and timers cleared before timers are set: what is named in
-/// both is there afterwards. Links are written before events are appended.
+/// both is there afterwards. Links are changed before events are appended.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Commit {
     /// The journal entry that has been handled.
@@ -215,9 +218,9 @@ pub struct Commit {
     /// Timers to set; one of the same conversation and name is replaced.
     pub set_timers: Vec<Timer>,
     /// Timers to take back, or that have gone off.
-    pub cleared_timers: Vec<(ConversationId, String)>,
-    /// Ticket links that are new or have changed. Also makes the ticket known to [`Route::Ticket`].
-    pub links: Vec<Link>,
+    pub cleared_timers: Vec<ClearedTimer>,
+    /// What happens to links, in this order.
+    pub links: Vec<LinkChange>,
     /// Media that was stored or given up.
     pub media: Vec<MediaRecord>,
     /// Events that follow from this one: outcomes, timers gone off. They must belong to this partition.
@@ -301,16 +304,18 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError::Fenced`] when it was lost already.
     async fn release(&self, lease: Lease) -> Result<(), StoreError>;
 
-    /// Everything pending in a partition, from its beginning.
+    /// The tasks and timers that are pending in a partition. One that cannot be read is left out, and logged by its key:
+    /// it must not stop the others.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`], [`StoreError::Corrupt`].
+    /// [`StoreError::Fenced`], [`StoreError::Unavailable`].
     async fn load(&self, lease: &Lease) -> Result<Pending, StoreError>;
 
-    /// Pending events of a partition after `after`, oldest first, at most `limit`.
+    /// Pending events of a partition after `after`, oldest first, at most `limit`; none: there are no more. An event that
+    /// cannot be read is left out, and logged by its position; it stays pending.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`], [`StoreError::Corrupt`].
+    /// [`StoreError::Fenced`], [`StoreError::Unavailable`].
     async fn journal(&self, lease: &Lease, after: Position, limit: usize) -> Result<Vec<EventRecord>, StoreError>;
 
     /// Is notified when a partition's journal has grown. A notification may be lost between nodes: poll behind it.
@@ -345,14 +350,15 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// One event, handled or not.
     async fn event(&self, id: &EventId) -> Result<Option<EventRecord>, StoreError>;
 
-    /// Events, newest first: by when they were accepted, then by position.
+    /// Events, newest first: by when they were accepted, then by position. This list and those that follow leave out what
+    /// cannot be read, as [`load`](Self::load) does.
     async fn events(&self, filter: &EventFilter) -> Result<Vec<EventRecord>, StoreError>;
 
     /// Dead letters, newest first: by when they died.
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, StoreError>;
 
-    /// Puts a dead letter back into its lane, as new, and gives it. It is due now and its attempts are forgotten,
-    /// not whether it is uncertain.
+    /// Puts a dead letter back into its lane, as new, and gives it. It is due now, was created now (so that it is not
+    /// given up at once for its age), and its attempts and breakages are forgotten, not whether it is uncertain.
     async fn revive(&self, id: &TaskId, now: Timestamp) -> Result<Option<Task>, StoreError>;
 
     /// Reports, newest first: by when they were written. The store keeps at least the last thousand.

@@ -8,12 +8,13 @@
 //! - `tables`: what is kept, under which keys
 //! - `file`: opening the file, again after a disk error
 //! - `writer`: the thread, its batches, leases
-//! - `append`, `commit`: the two writes
+//! - `append`, `commit`: the two writes; `links`: what a commit does to links
 //! - `reads`: the rest
 
 mod append;
 mod commit;
 mod file;
+mod links;
 mod reads;
 mod tables;
 #[cfg(test)]

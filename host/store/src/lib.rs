@@ -13,7 +13,7 @@ pub mod contract;
 pub mod embedded;
 
 pub use contract::{
-    Appended, Commit, EventFilter, EventRecord, Lease, Link, MediaRecord, MediaState, Partition, Pending, Position,
-    Report, Store, StoreError, Timer, Versioned,
+    Appended, ClearedTimer, Commit, ENTRIES_KEPT, EventFilter, EventRecord, Lease, Link, LinkChange, MediaRecord,
+    MediaState, Partition, Pending, Position, Report, Store, StoreError, Timer, Versioned,
 };
 pub use embedded::{EmbeddedOptions, EmbeddedStore};

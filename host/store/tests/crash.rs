@@ -18,7 +18,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use data::{conversation, conversation_id, event_id, known, task, task_id};
-use patchbay_store::{Appended, Commit, EmbeddedOptions, EmbeddedStore, EventFilter, Partition, Store};
+use patchbay_store::{Appended, Commit, EmbeddedOptions, EmbeddedStore, EventFilter, Partition, Position, Store};
 
 /// Set in the child: the store's file and the first number that it may use.
 const FILE: &str = "PATCHBAY_CRASH_FILE";
@@ -140,11 +140,10 @@ async fn check(file: &Path, appended: &BTreeSet<u64>, committed: &BTreeSet<u64>)
     let mut tasks = BTreeSet::new();
     for partition in 0..store.partitions() {
         let lease = store.acquire(Partition(partition)).await.unwrap().unwrap();
-        let loaded = store.load(&lease).await.unwrap();
-        for record in loaded.journal {
+        for record in store.journal(&lease, Position(0), usize::MAX).await.unwrap() {
             assert!(pending.insert(record.event.id.clone()), "{} waits twice", record.event.id);
         }
-        tasks.extend(loaded.tasks.into_iter().map(|task| task.id));
+        tasks.extend(store.load(&lease).await.unwrap().tasks.into_iter().map(|task| task.id));
     }
     for number in appended {
         let id = event_id(&format!("{number}"));

@@ -59,7 +59,7 @@ fn accept(criterion: &mut Criterion) {
 /// A webhook as Meta sends it; with one message it has about 1.4 KB.
 fn webhook(messages: u64) -> Vec<u8> {
     let text = "Good morning, my parcel was to come yesterday between ten and twelve and nobody rang. ".repeat(10);
-    let message = |at: usize| -> Value {
+    let message = |at: u64| -> Value {
         json!({
             "from": "447700900001", "from_user_id": "GB.8841023371",
             "id": format!("wamid.HBgMNDQ3NzAwOTAwMDAxFQIAEhggRDRBNzE0QjJFMDg5OUY1{at:020}"),

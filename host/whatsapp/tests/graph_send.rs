@@ -193,10 +193,14 @@ async fn metas_errors_have_their_consequences() {
         (error(401, 190), "credential"),
         (error(400, 131_047), "permanent"),
         (error(400, 131_056), "retry 6"),
-        (error(500, 131_000), "retry"),
+        (error(400, 131_000), "retry"),
+        (error(500, 131_000), "uncertain"),
+        (error(500, 131_016), "retry"),
         (error(503, 2).retry_after("30"), "retry 30"),
         (Answer::text(429, "slow down").retry_after("2"), "retry 2"),
-        (Answer::text(500, "<html>"), "retry"),
+        (Answer::text(500, "<html>"), "uncertain"),
+        (Answer::text(503, "<html>").retry_after("5"), "retry 5"),
+        (Answer::text(520, "<html>"), "uncertain"),
         (Answer::text(504, "<html>"), "uncertain"),
         (Answer::text(302, "").header("location", "https://example.org/"), "retry"),
         (Answer::json(200, json!({ "messages": [] })), "uncertain"),
@@ -240,9 +244,11 @@ async fn reading_and_typing_are_shown() {
     graph(&fake).mark_read("wamid.1", false).await.unwrap();
     assert!(fake.only_request().body.get("typing_indicator").is_none());
 
-    let fake = Fake::answering(Answer::Drop).await;
-    let failure = graph(&fake).mark_read("wamid.1", false).await;
-    assert!(matches!(failure, Err(Failure::Retry { uncertain: false, .. })), "it may be done twice");
+    for answer in [Answer::Drop, Answer::text(504, "<html>"), error(500, 131_000)] {
+        let fake = Fake::answering(answer).await;
+        let failure = graph(&fake).mark_read("wamid.1", false).await;
+        assert!(matches!(failure, Err(Failure::Retry { uncertain: false, .. })), "it may be done twice");
+    }
 }
 
 #[test]

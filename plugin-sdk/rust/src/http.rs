@@ -5,13 +5,17 @@ use serde::de::DeserializeOwned;
 
 use crate::Failure;
 use crate::host::Host;
-use crate::time::{self, Timestamp};
+use crate::time::{self, Period, Timestamp};
 
 /// How many characters of an error's body go into a failure's reason: enough for a vendor's sentence.
 const EXCERPT: usize = 200;
 
 /// Digits in a row from which an excerpt hides them: phone numbers and the like have no place in a reason.
 const PERSONAL_DIGITS: usize = 7;
+
+/// The header of an answer that the gateway gave in the server's place, because the operator has not granted the
+/// request. Its value is what does not fit, in a word.
+const DENIED: &str = "x-patchbay-denied";
 
 /// An HTTP client over `wasi:http`, from [`Context::http`](crate::Context::http).
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +66,7 @@ pub(crate) struct Sent {
     pub(crate) url: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+    pub(crate) timeout: Option<Period>,
 }
 
 /// A request that is not sent yet.
@@ -105,10 +110,17 @@ impl Request<'_> {
         Ok(self.header("content-type", "application/json").body(body))
     }
 
+    /// How long [`send`](Self::send) may take until the last byte of the answer, for requests that must not hold up what
+    /// they are part of. Without it the gateway's own limits count, which are longer; it cannot make them longer.
+    pub fn timeout(mut self, timeout: Period) -> Self {
+        self.sent.timeout = Some(timeout);
+        self
+    }
+
     /// Sends it and waits for the whole answer. Any status is an answer; see [`Response::ok`].
     ///
     /// # Errors
-    /// [`Failure::Retry`] if no answer came, [`Failure::Permanent`] if the request itself is not possible or not
+    /// [`Failure::Retry`] if no answer came, or not in time; [`Failure::Permanent`] if the request itself is not possible or not
     /// granted.
     pub fn send(self) -> Result<Response, Failure> {
         let subject = subject(&self.sent.method, &self.sent.url);
@@ -238,14 +250,25 @@ impl Response {
         }
     }
 
+    /// What the gateway has against the request, in a word such as `host`, `method` or `path`, if the operator has not
+    /// granted it: the answer is the gateway's own then, and nothing was sent.
+    #[must_use]
+    pub fn denied(&self) -> Option<&str> {
+        self.header(DENIED)
+    }
+
     /// What a status other than 2xx means: 408, 425, 429 and 5xx are worth another try, after `Retry-After` where it is
-    /// given; 401 and 403 are about the credential; the others will not change by trying again.
+    /// given; 401 and 403 are about the credential; the others will not change by trying again. What the gateway
+    /// [denied](Self::denied) is permanent: no credential helps where a grant is missing.
     #[must_use]
     pub fn failure(&self) -> Option<Failure> {
         if self.is_success() {
             return None;
         }
         let reason = self.reason();
+        if self.denied().is_some() {
+            return Some(Failure::permanent(reason));
+        }
         Some(match self.status {
             408 | 425 | 429 | 500..=599 => match self.retry_after() {
                 Some(after) => Failure::retry_after(after, reason),
@@ -256,9 +279,16 @@ impl Response {
         })
     }
 
-    /// Method, host, status and the first words of the body, without what could be personal.
+    /// Method, host, status and the first words of the body, without what could be personal; of a request that the
+    /// gateway [denied](Self::denied), which grant is missing.
     #[must_use]
     pub fn reason(&self) -> String {
+        if let Some(denied) = self.denied() {
+            // The first line is a sentence; what to write into the configuration follows it and is in the log.
+            let text = self.text();
+            let why = excerpt(text.lines().next().unwrap_or_default().trim_end_matches("; to allow it:"));
+            return format!("{}: not granted ({denied}): {why}", self.subject);
+        }
         let text = excerpt(&self.text());
         if text.is_empty() {
             format!("{}: {}", self.subject, self.status)
@@ -334,6 +364,18 @@ mod tests {
         ] {
             assert_eq!(response.failure(), failure);
         }
+    }
+
+    #[test]
+    fn a_missing_grant_is_no_matter_of_the_credential() {
+        let text = "plugin `zendesk` is not granted the host acme.example; to allow it:\n\
+            [[plugins.zendesk.grants.http]]\nhost = \"acme.example\"";
+        let answer = response(403, &[("X-Patchbay-Denied", "host")], text);
+        assert_eq!(answer.denied(), Some("host"));
+        let why = "POST example.com: not granted (host): plugin `zendesk` is not granted the host acme.example";
+        assert_eq!(answer.failure(), Some(Failure::permanent(why)));
+        assert_eq!(answer.ok().unwrap_err(), Failure::permanent(why));
+        assert_eq!(response(403, &[], "").denied(), None);
     }
 
     #[test]

@@ -115,3 +115,13 @@ pub mod __private {
     pub use crate::bindings::{desk, handler, inspector};
     pub use crate::roles::{DeskRole, HandlerRole, InspectorRole};
 }
+
+/// The examples of the repository's front page.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct FrontPage;
+
+/// The examples of the guide for vendors.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/vendors.md")]
+struct GuideForVendors;

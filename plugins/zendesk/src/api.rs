@@ -28,24 +28,43 @@ pub(crate) fn call(request: Request<'_>) -> Result<Value, Failure> {
     checked(request.send()?)?.json()
 }
 
-/// Follows the pages of a list, as many as `pages` at the most, until `look` has found what it wants.
+/// Follows the pages of a list, as many as `pages` at the most, until `look` has found what it wants. Gives whether the
+/// list was seen to its end, or to what was wanted.
 pub(crate) fn each_page(
     settings: &Settings,
     first: String,
     pages: usize,
     cx: &Context,
     look: &mut dyn FnMut(&Value) -> bool,
-) -> Result<(), Failure> {
-    let mut url = Some(first);
+) -> Result<bool, Failure> {
+    let mut url = first;
     for _ in 0..pages {
-        let Some(this) = url else { break };
-        let page = call(cx.http().get(this))?;
-        if look(&page) {
-            break;
+        let response = cx.http().get(url).send()?;
+        if response.status() == 404 {
+            // What was deleted has nothing on its lists.
+            return Ok(true);
         }
-        url = page.get("next_page").and_then(Value::as_str).filter(|next| settings.is_ours(next)).map(str::to_owned);
+        let page = checked(response)?.json()?;
+        if look(&page) {
+            return Ok(true);
+        }
+        match next_page(&page).filter(|next| settings.is_ours(next)) {
+            Some(next) => url = next.to_owned(),
+            None => return Ok(true),
+        }
     }
-    Ok(())
+    Ok(false)
+}
+
+/// Where a list goes on: lists with a cursor say it in one place, those with numbered pages in another. The last page of
+/// a list with a cursor may have a link all the same, to a page with nothing on it.
+fn next_page(page: &Value) -> Option<&str> {
+    let more = page.get("meta").and_then(|meta| meta.get("has_more")).and_then(Value::as_bool);
+    let link = match page.get("links") {
+        Some(links) if more != Some(false) => links.get("next"),
+        _ => page.get("next_page"),
+    };
+    link.and_then(Value::as_str)
 }
 
 /// An id, which Zendesk writes as a number here and as text there.
@@ -104,6 +123,16 @@ pub(crate) fn added(answer: &Value, settings: &Settings, desk: &str) -> Result<A
 pub(crate) fn has_key(audit: &Value, key: &str) -> bool {
     let custom = audit.get("metadata").and_then(|metadata| metadata.get("custom"));
     custom.is_some_and(|custom| text_in(custom, KEY) == key)
+}
+
+/// Whether Zendesk refuses a write for the sake of a user it names: one who was deleted, or merged into another.
+pub(crate) fn is_about_user(response: &Response) -> bool {
+    response.status() == 422 && ["author", "requester"].iter().any(|role| mentions(response, role))
+}
+
+/// Whether an answer has a word, in any case.
+pub(crate) fn mentions(response: &Response, word: &str) -> bool {
+    response.text().to_ascii_lowercase().contains(word)
 }
 
 /// The id of the comment that an audit is about.

@@ -9,8 +9,9 @@ use crate::settings::Settings;
 /// Zendesk refuses a comment without text.
 const NOTHING_SAID: &str = "(no text)";
 
-/// From this attempt on, a file that the host cannot send is left out: it has a reason that will not pass, such as a grant
-/// that is missing or a file over the host's limit, and the words should not wait for it any longer.
+/// From this attempt on, a file for which the host gives no answer is left out: its reason will hardly pass, such as
+/// media that are not granted or a file over the host's limit, and the words should not wait for it any longer. Where the
+/// request itself is not granted, that is an answer, and the file is left out at once.
 const WITHOUT_FILES_FROM: u32 = 5;
 
 /// A comment of one entry, or of several that happened before there was a ticket.

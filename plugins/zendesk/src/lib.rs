@@ -2,7 +2,7 @@
 //! settings, the grant and the webhook's subscriptions.
 //!
 //! - `settings`: what the operator sets, and what our words are in Zendesk;
-//! - `api`: requests and the what is read from the answers;
+//! - `api`: requests, and what is read from their answers;
 //! - `compose`: what a comment says, and its files;
 //! - `tickets`: the verbs that write; `lookup`: those that read;
 //! - `webhook`: what Zendesk tells us.

@@ -1,13 +1,14 @@
 //! The verbs that read.
 
-use patchbay_plugin::{Added, Context, Failure, Snapshot, Ticket};
+use patchbay_plugin::{Added, Context, Failure, Level, Snapshot, Ticket};
+use serde_json::Value;
 
 use crate::api;
 use crate::settings::Settings;
 
-/// Pages of a hundred audits that are searched for a key, newest first: a key is looked for minutes after it was
-/// written, and a ticket rarely has a hundred changes in that time.
-const AUDIT_PAGES: usize = 3;
+/// Pages of a hundred audits, the most that Zendesk gives at once, that are searched for a key. The contract does not say
+/// when the key was written, so that the age of an audit ends nothing: a thousand changes of one ticket since then do.
+const AUDIT_PAGES: usize = 10;
 
 /// Pages of a hundred comments that are read of one ticket. A ticket holds 5,000 comments at the most.
 const COMMENT_PAGES: usize = 50;
@@ -26,23 +27,38 @@ pub(crate) fn ticket_by_key(
 }
 
 /// The comment that was written with this key: the key is in the metadata of its audit. If the ticket was closed, the
-/// comment is the first one of a follow-up ticket, whose external id is the key.
+/// comment is the first one of a follow-up ticket, whose external id is the key; if it was deleted, of a fresh one.
 pub(crate) fn entry_by_key(
     settings: &Settings,
     key: &str,
     ticket: &Ticket,
     cx: &Context,
 ) -> Result<Option<Added>, Failure> {
-    let mut found = None;
-    let newest = settings.api(&format!("tickets/{}/audits?sort_order=desc&per_page=100", ticket.id));
-    api::each_page(settings, newest, AUDIT_PAGES, cx, &mut |page| {
-        found = api::list_in(page, "audits").iter().find(|audit| api::has_key(audit, key)).map(api::comment_of);
-        found.is_some()
-    })?;
-    match found {
+    match audit_by_key(settings, key, ticket, cx)? {
         Some(entry) => Ok(Some(Added { entry, ticket: ticket.clone() })),
         None => ticket_by_key(settings, key, &ticket.desk, cx),
     }
+}
+
+/// The comment of the ticket's audit that has the key, if there is such an audit.
+fn audit_by_key(
+    settings: &Settings,
+    key: &str,
+    ticket: &Ticket,
+    cx: &Context,
+) -> Result<Option<Option<String>>, Failure> {
+    let mut found = None;
+    let mut look = |page: &Value| {
+        found = api::list_in(page, "audits").iter().find(|audit| api::has_key(audit, key)).map(api::comment_of);
+        found.is_some()
+    };
+    // By cursor, as Zendesk recommends: pages that are counted move when the ticket changes in between. Newest first is a
+    // wish: every page is looked at, in whatever order they come. An archived ticket has one page.
+    let path = format!("tickets/{}/audits?page%5Bsize%5D=100&sort=-created_at", ticket.id);
+    if !api::each_page(settings, settings.api(&path), AUDIT_PAGES, cx, &mut look)? {
+        cx.log(Level::Warn, &format!("ticket {}: key {key} is not in {AUDIT_PAGES}00 of its audits", ticket.id));
+    }
+    Ok(found)
 }
 
 /// The ticket and all its comments.

@@ -3,7 +3,7 @@
 use patchbay_plugin::{Added, Author, Context, Customer, Draft, Entry, Failure, Level, Response, Ticket, value_of};
 use serde_json::{Map, Value, json};
 
-use crate::api::{self, KEY, USER, call, checked, id_in, lacking, list_in, text_in};
+use crate::api::{self, KEY, USER, call, checked, id_in, is_about_user, lacking, list_in, mentions, text_in};
 use crate::compose::comment;
 use crate::lookup;
 use crate::settings::Settings;
@@ -14,27 +14,20 @@ const NAMELESS: &str = "WhatsApp customer";
 /// Opens a ticket with what was said so far, as one comment of the customer's.
 pub(crate) fn create(settings: &Settings, key: &str, draft: &Draft, cx: &Context) -> Result<Added, Failure> {
     let requester = requester(settings, &draft.conversation.customer, cx)?;
-    let mut fields = draft.fields.clone();
-    // Where the conversation stands, if the action did not say where the ticket does.
-    if let Some(assignment) = &draft.conversation.assignment {
-        for (name, value) in [("queue", assignment.queue.as_str()), ("priority", assignment.priority.as_str())] {
-            if value_of(&fields, name).is_none() {
-                fields.push((name.to_owned(), value.to_owned()));
-            }
-        }
-    }
     let mut ticket = Map::new();
     ticket.insert("subject".into(), draft.subject.as_str().into());
     ticket.insert("external_id".into(), key.into());
     ticket.insert("requester_id".into(), requester.into());
     ticket.insert("comment".into(), comment(settings, &draft.entries, Some(requester), cx)?.into());
-    ticket.insert("tags".into(), settings.tags(value_of(&fields, "queue")).into());
+    ticket.insert("tags".into(), settings.tags(value_of(&draft.fields, "queue")).into());
     settings.put_brand_and_form(&mut ticket);
-    settings.put_fields(&mut ticket, &fields, cx);
-    post(settings, key, ticket, "", cx)
+    settings.put_fields(&mut ticket, &draft.fields, cx);
+    let response = post(settings, key, ticket, cx)?;
+    written(settings, key, response, "", cx)
 }
 
-/// Writes one comment; to a closed ticket, as a follow-up ticket.
+/// Writes one comment; to a closed ticket as a follow-up ticket, to a deleted one as a fresh ticket. If the customer's
+/// user was deleted or merged into another since, the comment is written once more for the user that they are now.
 pub(crate) fn add_entry(
     settings: &Settings,
     key: &str,
@@ -43,27 +36,64 @@ pub(crate) fn add_entry(
     cx: &Context,
 ) -> Result<Added, Failure> {
     let author = author(settings, ticket, entry, cx)?;
-    let comment = comment(settings, std::slice::from_ref(entry), author, cx)?;
+    let mut comment = comment(settings, std::slice::from_ref(entry), author, cx)?;
+    let mut ticket = ticket.clone();
+    if let Some(user) = author {
+        set_user(&mut ticket, user);
+    }
+    let mut response = write(settings, key, &ticket, &comment, false, cx)?;
+    if let Author::Customer(customer) = &entry.author
+        && is_about_user(&response)
+    {
+        cx.log(Level::Warn, &format!("ticket {}: another user for its customer: {}", ticket.id, response.reason()));
+        let user = requester(settings, customer, cx)?;
+        set_user(&mut ticket, user);
+        comment.insert("author_id".into(), user.into());
+        response = write(settings, key, &ticket, &comment, mentions(&response, "requester"), cx)?;
+    }
+    let mut added = written(settings, key, response, &ticket.desk, cx)?;
+    keep_user(&mut added.ticket, &ticket);
+    Ok(added)
+}
+
+/// Sends a comment to where it can go now. `requester`: the ticket's own requester is to be the user that we know, too.
+fn write(
+    settings: &Settings,
+    key: &str,
+    ticket: &Ticket,
+    comment: &Map<String, Value>,
+    requester: bool,
+    cx: &Context,
+) -> Result<Response, Failure> {
+    let user = ticket.datum(USER).map(numeric);
     let mut change = Map::new();
     change.insert("comment".into(), comment.clone().into());
     // A customer's own reply reopens a ticket; what we write in their name does not.
-    if author.is_some() && matches!(ticket.status.as_str(), "pending" | "on-hold" | "solved") {
+    if comment.contains_key("author_id") && matches!(ticket.status.as_str(), "pending" | "on-hold" | "solved") {
         change.insert("status".into(), "open".into());
     }
-    let response = put(settings, &ticket.id, key, change, cx)?;
-    if is_closed(&response) {
-        let mut follow_up = Map::new();
-        follow_up.insert("via_followup_source_id".into(), numeric(&ticket.id));
-        follow_up.insert("external_id".into(), key.into());
-        if let Some(user) = ticket.datum(USER) {
-            follow_up.insert("requester_id".into(), numeric(user));
-        }
-        follow_up.insert("comment".into(), comment.into());
-        return post(settings, key, follow_up, &ticket.desk, cx);
+    if let Some(user) = user.clone().filter(|_| requester) {
+        change.insert("requester_id".into(), user);
     }
-    let mut added = api::added(&checked(response)?.json()?, settings, &ticket.desk)?;
-    keep_data(&mut added.ticket, ticket);
-    Ok(added)
+    change.insert("metadata".into(), metadata(key));
+    let request = cx.http().put(settings.api(&format!("tickets/{}", ticket.id)));
+    let response = request.json(&json!({ "ticket": change }))?.send()?;
+    let mut new = Map::new();
+    if is_closed(&response) {
+        new.insert("via_followup_source_id".into(), numeric(&ticket.id));
+    } else if response.status() == 404 {
+        cx.log(Level::Warn, &format!("ticket {} is not there any more: a fresh one is opened", ticket.id));
+        new.insert("tags".into(), settings.tags(None).into());
+        settings.put_brand_and_form(&mut new);
+    } else {
+        return Ok(response);
+    }
+    new.insert("external_id".into(), key.into());
+    if let Some(user) = user {
+        new.insert("requester_id".into(), user);
+    }
+    new.insert("comment".into(), comment.clone().into());
+    post(settings, key, new, cx)
 }
 
 /// Changes fields. Zendesk replaces all tags at once, so the ones that are there are read first.
@@ -93,38 +123,25 @@ pub(crate) fn update(
     let request = cx.http().put(settings.api(&format!("tickets/{}", ticket.id)));
     let answer = call(request.json(&json!({ "ticket": change }))?)?;
     let mut updated = api::ticket_of(&answer, settings, &ticket.desk)?;
-    keep_data(&mut updated, ticket);
+    keep_user(&mut updated, ticket);
     Ok(updated)
 }
 
 /// Creates a ticket once: Zendesk answers a repeated key with the ticket that is there.
-fn post(
-    settings: &Settings,
-    key: &str,
-    mut ticket: Map<String, Value>,
-    desk: &str,
-    cx: &Context,
-) -> Result<Added, Failure> {
+fn post(settings: &Settings, key: &str, mut ticket: Map<String, Value>, cx: &Context) -> Result<Response, Failure> {
     ticket.insert("metadata".into(), metadata(key));
     let request = cx.http().post(settings.api("tickets")).header("idempotency-key", key);
-    let response = request.json(&json!({ "ticket": ticket }))?.send()?;
+    request.json(&json!({ "ticket": ticket }))?.send()
+}
+
+/// What a write gave.
+fn written(settings: &Settings, key: &str, response: Response, desk: &str, cx: &Context) -> Result<Added, Failure> {
     if response.status() == 400 && response.text().contains("IdempotentRequestError") {
         // The key was used with another body: files have new tokens in every attempt. So the ticket is there.
         let found = lookup::ticket_by_key(settings, key, desk, cx)?;
         return found.ok_or_else(|| Failure::retry("the ticket was created earlier and cannot be found yet"));
     }
     api::added(&checked(response)?.json()?, settings, desk)
-}
-
-fn put(
-    settings: &Settings,
-    id: &str,
-    key: &str,
-    mut ticket: Map<String, Value>,
-    cx: &Context,
-) -> Result<Response, Failure> {
-    ticket.insert("metadata".into(), metadata(key));
-    cx.http().put(settings.api(&format!("tickets/{id}"))).json(&json!({ "ticket": ticket }))?.send()
 }
 
 fn metadata(key: &str) -> Value {
@@ -171,7 +188,7 @@ fn author(settings: &Settings, ticket: &Ticket, entry: &Entry, cx: &Context) -> 
 
 /// Whether the ticket takes no more comments.
 fn is_closed(response: &Response) -> bool {
-    response.status() == 422 && response.text().to_ascii_lowercase().contains("closed")
+    response.status() == 422 && mentions(response, "closed")
 }
 
 /// Zendesk's ids are numbers; one that is none is left as it is.
@@ -179,9 +196,14 @@ fn numeric(id: &str) -> Value {
     id.parse::<u64>().map_or_else(|_| id.into(), Value::from)
 }
 
-/// An answer may leave the requester out.
-fn keep_data(ticket: &mut Ticket, before: &Ticket) {
-    if ticket.data.is_empty() {
+/// The customer stays who they are, whoever the ticket's requester is, and if the answer has none.
+fn keep_user(ticket: &mut Ticket, before: &Ticket) {
+    if before.datum(USER).is_some() {
         ticket.data.clone_from(&before.data);
     }
+}
+
+fn set_user(ticket: &mut Ticket, user: u64) {
+    ticket.data.retain(|(name, _)| name != USER);
+    ticket.data.push((USER.to_owned(), user.to_string()));
 }

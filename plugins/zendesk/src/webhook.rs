@@ -8,7 +8,7 @@ use patchbay_plugin::{
 };
 use serde_json::Value;
 
-use crate::api::{each_page, id_in, list_in, text_in};
+use crate::api::{call, id_in, list_in, text_in};
 use crate::settings::{Settings, from_zendesk};
 
 /// The name under which the operator binds the webhook's signing secret.
@@ -16,6 +16,10 @@ const SECRET: &str = "webhook";
 
 /// How far a signature's time may be from ours: room for clocks and retries, and not for somebody who recorded it.
 const TOLERANCE: Period = Period::from_millis(5 * 60 * 1000);
+
+/// How long the look-up of a comment's files may take. The gateway waits four seconds for all that is done about a
+/// webhook, and without an answer in time the words would be lost with the files.
+const LOOK_UP: Period = Period::from_millis(1500);
 
 const PREFIX: &str = "zen:event-type:";
 
@@ -119,14 +123,10 @@ fn is_true(value: &Value, key: &str) -> bool {
 
 /// The comment as the API has it: webhooks leave the files out.
 fn look_up(settings: &Settings, ticket: &str, id: &str, cx: &Context) -> Result<Option<Value>, Failure> {
-    let mut found = None;
     let newest = settings.api(&format!("tickets/{ticket}/comments?sort_order=desc&per_page=25"));
-    each_page(settings, newest, 1, cx, &mut |page| {
-        let mut comments = list_in(page, "comments").iter();
-        found = comments.find(|comment| id_in(comment, "id").as_deref() == Some(id)).cloned();
-        true
-    })?;
-    Ok(found)
+    let page = call(cx.http().get(newest).timeout(LOOK_UP))?;
+    let mut comments = list_in(&page, "comments").iter();
+    Ok(comments.find(|comment| id_in(comment, "id").as_deref() == Some(id)).cloned())
 }
 
 fn remote_file(attachment: &Value) -> Option<RemoteFile> {

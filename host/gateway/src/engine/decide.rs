@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use patchbay_model::{Conversation, ConversationId, Task, Timestamp};
-use patchbay_store::{Commit, EventRecord, Report, StoreError, Timer};
+use patchbay_model::{Conversation, Task, Timestamp};
+use patchbay_store::{ClearedTimer, Commit, EventRecord, Report, StoreError, Timer};
 
 use super::chain::{self, AskAgain, Chain};
 use super::owner::{NotCommitted, Owner};
@@ -13,6 +13,8 @@ use super::plan::{ChainEnd, Plan, Policy, begin_conversation};
 
 /// The first pause before a chain is asked again; it doubles each time.
 const ASK_AGAIN_FIRST: Duration = Duration::from_millis(250);
+/// The longest pause that a handler can ask for: its conversation waits meanwhile.
+const ASK_AGAIN_LONGEST: Duration = Duration::from_secs(30);
 /// The pause before the store is asked again after it could not be read.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
 /// The pause before a conversation that somebody else has written is read again.
@@ -25,7 +27,15 @@ pub async fn handle(owner: &Arc<Owner>, record: &EventRecord) -> ControlFlow<()>
     let mut attempt = 1;
     let mut reports = Vec::new();
     loop {
-        let error = match decide(owner, record, attempt, &reports).await {
+        // A place among those who decide, for this try only: a chain that is to be asked again holds nobody else up.
+        let turn = tokio::select! {
+            biased;
+            () = owner.gone() => return ControlFlow::Break(()),
+            turn = owner.shared().deciding.acquire() => turn,
+        };
+        let decided = decide(owner, record, attempt, &reports).await;
+        drop(turn);
+        let error = match decided {
             Ok(committed) => {
                 metrics::histogram!("patchbay_decide_seconds").record(started.elapsed().as_secs_f64());
                 let delay = Timestamp::now().since(record.event.received_at);
@@ -40,7 +50,7 @@ pub async fn handle(owner: &Arc<Owner>, record: &EventRecord) -> ControlFlow<()>
                 reports.extend(again.report);
                 let doubling = 2_u32.saturating_pow(attempt.saturating_sub(1));
                 attempt += 1;
-                again.after.unwrap_or_default().max(ASK_AGAIN_FIRST.saturating_mul(doubling))
+                again.after.unwrap_or_default().clamp(ASK_AGAIN_FIRST.saturating_mul(doubling), ASK_AGAIN_LONGEST)
             }
             Undecided::NotCommitted(NotCommitted::Gone) => return ControlFlow::Break(()),
             Undecided::NotCommitted(NotCommitted::Conflict) => CONFLICT_PAUSE,
@@ -73,7 +83,7 @@ impl From<StoreError> for Undecided {
 struct Committed {
     tasks: Vec<Task>,
     timers: Vec<Timer>,
-    cleared: Vec<(ConversationId, String)>,
+    cleared: Vec<ClearedTimer>,
 }
 
 async fn decide(
@@ -100,7 +110,7 @@ async fn decide(
     let desks: Vec<String> = before.desks.keys().cloned().collect();
     let links = if desks.is_empty() { Vec::new() } else { store.links(id).await? };
     let chain = chain_for(owner, record, &before);
-    let mut plan = Plan::new(record, before, links, now);
+    let mut plan = Plan::new(record, before, links, &shared.desks, now);
     for report in reports {
         plan.report(report.clone());
     }
@@ -128,8 +138,8 @@ fn chain_for(owner: &Owner, record: &EventRecord, conversation: &Conversation) -
 }
 
 fn carry_out(owner: &Arc<Owner>, committed: Committed) {
-    for (conversation, name) in &committed.cleared {
-        owner.disarm(conversation, name);
+    for timer in &committed.cleared {
+        owner.disarm(&timer.conversation, &timer.name);
     }
     for timer in committed.timers {
         owner.arm(timer);

@@ -11,7 +11,7 @@
 //! - [`decide`]: one event from journal to commit
 //! - [`plan`]: what follows from an event, purely
 //! - [`words`]: messages as text for people
-//! - [`lanes`]: effects with pace, retry and dead letters
+//! - [`lanes`]: effects, with pace, retry and dead letters
 //! - [`media`]: stored media for plugins
 
 pub mod chain;
@@ -23,12 +23,13 @@ pub mod owner;
 pub mod plan;
 pub mod words;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use patchbay_media::Blobs;
 use patchbay_model::conversation::Channel;
+use patchbay_model::{Task, TaskId, Timestamp};
 use patchbay_runtime::Plugin;
 use patchbay_store::{Partition, Store, StoreError};
 use patchbay_whatsapp::graph::Graph;
@@ -105,6 +106,8 @@ pub struct Shared {
     pub tracker: TaskTracker,
     /// Is notified when a piece of media has been stored or given up.
     pub media_settled: Notify,
+    /// The desks that there are.
+    pub desks: BTreeSet<String>,
     deciding: Semaphore,
 }
 
@@ -123,7 +126,9 @@ impl Engine {
     pub async fn start(options: EngineOptions, store: Arc<dyn Store>, blobs: Arc<Blobs>) -> Result<Self, StoreError> {
         let stop = CancellationToken::new();
         let lanes = Lanes::new(&options, stop.clone());
+        let desks = options.desks.keys().cloned().collect();
         let shared = Arc::new(Shared {
+            desks,
             options,
             store,
             blobs,
@@ -154,12 +159,24 @@ impl Engine {
         self.owners.len()
     }
 
-    /// Hands a task that was put back into its lane to the lane.
-    pub fn revive(&self, task: patchbay_model::Task) {
-        let partition = self.shared.store.partition_of(&task.conversation);
-        if let Some(owner) = self.owners.get(&partition) {
-            owner.run_task(task, true);
-        }
+    /// Puts a dead letter back into its lane, and gives the task. None: there is no such letter.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn revive(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let owners = self.owners.clone();
+        // On its own: a caller that goes away in between must not leave a task that nobody runs.
+        let revival = self.shared.tracker.spawn(async move {
+            let revived = shared.store.revive(&id, Timestamp::now()).await?;
+            if let Some(task) = &revived
+                && let Some(owner) = owners.get(&shared.store.partition_of(&task.conversation))
+            {
+                owner.run_task(task.clone(), true);
+            }
+            Ok(revived)
+        });
+        revival.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
     }
 
     /// Starts nothing new, waits up to `grace` for what has been started, and gives the partitions back. What was not

@@ -2,20 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt;
 use patchbay_model::event::TimerFired;
 use patchbay_model::task::Lane;
 use patchbay_model::{Arrival, Body, ConversationId, EventId, Route, Task, TaskId, Timestamp};
-use patchbay_store::{Commit, EventRecord, Lease, Partition, Position, StoreError, Timer};
+use patchbay_store::{ClearedTimer, Commit, EventRecord, Lease, Partition, Position, StoreError, Timer};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::keyed::KeyedQueues;
 use super::{Shared, decide, lanes};
 
-/// Events of one partition held in memory: the rest waits in the journal, so that a backlog costs disk and not memory.
+/// Events of one partition held in memory: the rest of a backlog waits in the journal.
 const EVENTS_IN_MEMORY: usize = 2_048;
 /// Events read from the journal at once.
 const JOURNAL_PAGE: usize = 256;
@@ -24,6 +26,9 @@ const POLL: Duration = Duration::from_secs(1);
 
 /// The pause before the store is asked again after it could not write.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
+
+/// The pause after a fault of our own: what it was is in the log, and the work is not lost.
+const PANIC_PAUSE: Duration = Duration::from_secs(5);
 
 /// Why a commit was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +53,7 @@ pub struct Owner {
     timers_changed: Notify,
     room: Arc<Semaphore>,
     gone: CancellationToken,
+    started: Timestamp,
 }
 
 impl Owner {
@@ -68,10 +74,9 @@ impl Owner {
             timers_changed: Notify::new(),
             room: Arc::new(Semaphore::new(EVENTS_IN_MEMORY)),
             gone: shared.stop.child_token(),
+            started: Timestamp::now(),
         });
-        let mut tasks = pending.tasks;
-        tasks.sort_by_key(|task| task.sequence);
-        for task in tasks {
+        for task in pending.tasks {
             owner.run_task(task, true);
         }
         shared.tracker.spawn(Arc::clone(&owner).read_journal());
@@ -89,6 +94,12 @@ impl Owner {
     #[must_use]
     pub const fn lease(&self) -> &Lease {
         &self.lease
+    }
+
+    /// Since when this node listens for the partition.
+    #[must_use]
+    pub const fn started(&self) -> Timestamp {
+        self.started
     }
 
     /// Waits until nothing more is to be begun here.
@@ -118,10 +129,15 @@ impl Owner {
     }
 
     async fn work_tasks(self: Arc<Self>, key: LaneKey) {
-        while let Some((task, recovered)) = self.tasks.take(&key) {
-            if lanes::run(&self, task, recovered).await.is_break() {
-                self.tasks.forget(&key);
-                return;
+        while let Some((task, mut recovered)) = self.tasks.take(&key) {
+            loop {
+                match AssertUnwindSafe(lanes::run(&self, task.clone(), recovered)).catch_unwind().await {
+                    Ok(ControlFlow::Continue(())) => break,
+                    Ok(ControlFlow::Break(())) => return self.tasks.forget(&key),
+                    Err(_) => tracing::error!(task = %task.id, "carrying out a task panicked; trying again"),
+                }
+                recovered = true;
+                tokio::time::sleep(PANIC_PAUSE).await;
             }
         }
     }
@@ -212,14 +228,13 @@ impl Owner {
 
     async fn work_conversation(self: Arc<Self>, key: ConversationId) {
         while let Some((record, _permit)) = self.conversations.take(&key) {
-            let turn = tokio::select! {
-                biased;
-                () = self.gone() => None,
-                turn = self.shared.deciding.acquire() => turn.ok(),
-            };
-            if turn.is_none() || decide::handle(&self, &record).await == ControlFlow::Break(()) {
-                self.conversations.forget(&key);
-                return;
+            loop {
+                match AssertUnwindSafe(decide::handle(&self, &record)).catch_unwind().await {
+                    Ok(ControlFlow::Continue(())) => break,
+                    Ok(ControlFlow::Break(())) => return self.conversations.forget(&key),
+                    Err(_) => tracing::error!(event = %record.event.id, "deciding an event panicked; trying again"),
+                }
+                tokio::time::sleep(PANIC_PAUSE).await;
             }
         }
     }
@@ -229,7 +244,8 @@ impl Owner {
             let now = Timestamp::now();
             let (due, next) = self.due_timers(now);
             for timer in due {
-                if self.fire(timer, now).await.is_break() {
+                // It may have been set anew or taken back while the one before it was fired.
+                if self.is_armed(&timer) && self.fire(timer, now).await.is_break() {
                     return;
                 }
             }
@@ -239,6 +255,12 @@ impl Owner {
                 () = self.gone() => return,
             }
         }
+    }
+
+    fn is_armed(&self, timer: &Timer) -> bool {
+        let key = (timer.conversation.clone(), timer.name.clone());
+        let timers = self.timers.lock().unwrap_or_else(PoisonError::into_inner);
+        timers.get(&key).is_some_and(|armed| armed.at == timer.at)
     }
 
     fn due_timers(&self, now: Timestamp) -> (Vec<Timer>, Duration) {
@@ -261,7 +283,9 @@ impl Owner {
             raw: None,
         };
         let key = (timer.conversation.clone(), timer.name.clone());
-        let commit = Commit { cleared_timers: vec![key.clone()], append: vec![arrival], ..Commit::default() };
+        let cleared =
+            ClearedTimer { conversation: timer.conversation.clone(), name: timer.name.clone(), at: Some(timer.at) };
+        let commit = Commit { cleared_timers: vec![cleared], append: vec![arrival], ..Commit::default() };
         if self.commit(commit).await.is_err() {
             return ControlFlow::Break(());
         }

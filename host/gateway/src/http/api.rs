@@ -252,14 +252,13 @@ async fn retry(
     Path(task): Path<String>,
 ) -> Result<Json<Value>, Refusal> {
     let revived = match TaskId::parse(&task) {
-        Some(id) => surface.shared().store.revive(&id, Timestamp::now()).await?,
+        Some(id) => surface.engine.revive(id).await?,
         None => None,
     };
     let Some(task) = revived else {
         return Err(Refusal(StatusCode::NOT_FOUND, "no such dead letter".into()));
     };
     let answer = json!({ "task": task.id, "lane": task.lane.to_string() });
-    surface.engine.revive(task);
     Ok(Json(answer))
 }
 

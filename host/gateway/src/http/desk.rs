@@ -103,7 +103,10 @@ async fn accept(
     }
     let arrivals: Vec<Arrival> = activities.into_iter().map(|activity| arrival(desk, activity, now)).collect();
     let strangers = keep(&*shared.store, arrivals).await;
-    let strangers = strangers.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+    let strangers = strangers.map_err(|error| {
+        tracing::error!(%error, "a desk's webhook could not be kept");
+        (StatusCode::SERVICE_UNAVAILABLE, "it cannot be kept now".to_owned())
+    })?;
     metrics::counter!("patchbay_foreign_items_total").increment(strangers as u64);
     Ok(())
 }
@@ -147,7 +150,7 @@ fn refusal(error: CallError, now: Timestamp) -> (StatusCode, String) {
         CallError::Failed(Failure::Retry { reason, .. }) => (StatusCode::SERVICE_UNAVAILABLE, reason),
         CallError::Broken(report) => {
             let report = to_report(&report, now);
-            tracing::error!(?report, "a desk's plugin broke on a webhook");
+            tracing::error!(report.plugin, report.cause, report.detail, "a desk's plugin broke on a webhook");
             (StatusCode::SERVICE_UNAVAILABLE, "the desk's plugin could not read this".into())
         }
     }

@@ -17,6 +17,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures::StreamExt;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -31,6 +32,8 @@ use crate::token::TokenVerifier;
 
 /// Bytes of a body that is too large that are read and dropped before it is answered.
 const DRAINED_BYTES: usize = 64 * 1024 * 1024;
+/// How long a body may take to come: 4 MiB over a line of 2 Mbit/s.
+const BODY_TIME: Duration = Duration::from_secs(17);
 /// How long such a body is read at the most.
 const DRAINED_TIME: Duration = Duration::from_secs(5);
 
@@ -71,8 +74,14 @@ pub fn router(surface: Arc<Surface>) -> Router {
         .route("/readyz", get(probes::readyz))
         .route("/metrics", get(probes::metrics))
         .merge(api::router())
-        .layer(CatchPanicLayer::new())
+        .layer(CatchPanicLayer::custom(panicked))
         .with_state(surface)
+}
+
+/// A fault of our own is no answer that Meta or a vendor may take for the end of it: they deliver again.
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    tracing::error!("a request panicked; it is answered 503");
+    StatusCode::SERVICE_UNAVAILABLE.into_response()
 }
 
 /// Reads a body up to `limit` bytes.
@@ -84,8 +93,10 @@ async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Byte
     let mut chunks = body.into_data_stream();
     let mut read = Vec::with_capacity(announced.filter(|length| *length <= limit).unwrap_or_default());
     let mut too_large = announced.is_some_and(|length| length > limit);
+    let until = tokio::time::Instant::now() + BODY_TIME;
     while !too_large {
-        match chunks.next().await {
+        let next = tokio::time::timeout_at(until, chunks.next()).await;
+        match next.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)? {
             Some(Ok(chunk)) if read.len() + chunk.len() > limit => too_large = true,
             Some(Ok(chunk)) => read.extend_from_slice(&chunk),
             // The connection broke before the end: nobody will read the answer.

@@ -58,19 +58,22 @@ impl Gateway {
         let plugins = build::plugins(config, &runtime).await?;
         let options = build::engine(config, &plugins)?;
         let channels = build::channels(config);
-        let engine = Engine::start(options, shared_store, blobs).await.context("cannot read the store")?;
-        let surface = Arc::new(Surface {
-            engine,
-            app_secrets: build::app_secrets(config)?,
-            verify_token: config.whatsapp.verify_token.resolve()?,
-            channels,
-            max_body: usize::try_from(config.gateway.max_body.get()).unwrap_or(usize::MAX),
-            tokens: build::tokens(config)?,
-            metrics,
-        });
+        let (app_secrets, verify_token) = (build::app_secrets(config)?, config.whatsapp.verify_token.resolve()?);
+        let tokens = build::tokens(config)?;
+        // Before the loop: what cannot start is to fail before any effect has begun.
         let listener = TcpListener::bind(config.gateway.listen)
             .await
             .with_context(|| format!("cannot listen on {} (`listen` under [gateway])", config.gateway.listen))?;
+        let engine = Engine::start(options, shared_store, blobs).await.context("cannot read the store")?;
+        let surface = Arc::new(Surface {
+            engine,
+            app_secrets,
+            verify_token,
+            channels,
+            max_body: usize::try_from(config.gateway.max_body.get()).unwrap_or(usize::MAX),
+            tokens,
+            metrics,
+        });
         let addr = listener.local_addr()?;
         let closing = CancellationToken::new();
         let server = axum::serve(listener, router(Arc::clone(&surface)));
@@ -92,11 +95,12 @@ impl Gateway {
     pub async fn stop(self) -> bool {
         tracing::info!(grace = ?self.grace, "stopping");
         self.closing.cancel();
-        let until = tokio::time::Instant::now() + self.grace;
-        if tokio::time::timeout_at(until, self.server).await.is_err() {
+        // Side by side: a client that does not finish its request must not cost the effects their time.
+        let server = tokio::time::timeout(self.grace, self.server);
+        let (server, finished) = tokio::join!(server, self.surface.engine.stop(self.grace));
+        if server.is_err() {
             tracing::warn!("requests were still open when the time to stop was over");
         }
-        let finished = self.surface.engine.stop(until.saturating_duration_since(tokio::time::Instant::now())).await;
         self.store.close().await;
         if finished {
             tracing::info!("stopped; nothing was left half done");

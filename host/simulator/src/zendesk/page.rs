@@ -18,6 +18,14 @@ pub(crate) fn page(name: &str, mut items: Vec<Value>, query: &Query, url: &str) 
     let mut answer = Map::new();
     let cursor =
         query.get("page[size]").is_some() || query.get("page[after]").is_some() || query.get("page[before]").is_some();
+    // A link goes on in the order that was asked for.
+    let mut order = String::new();
+    for key in ["sort", "sort_order"] {
+        if let Some(value) = query.get(key) {
+            order.extend(["&", key, "="]);
+            order.extend(url::form_urlencoded::byte_serialize(value.as_bytes()));
+        }
+    }
     let number = |key: &str| query.get(key).and_then(|text| text.parse::<usize>().ok());
     if cursor {
         let size = number("page[size]").unwrap_or(PAGE).clamp(1, PAGE);
@@ -28,7 +36,7 @@ pub(crate) fn page(name: &str, mut items: Vec<Value>, query: &Query, url: &str) 
         };
         let end = (start + size).min(count);
         answer.insert(name.into(), items.into_iter().skip(start).take(size).collect());
-        let link = |key: &str, place: usize| format!("{url}?page%5B{key}%5D={place}&page%5Bsize%5D={size}");
+        let link = |key: &str, place: usize| format!("{url}?page%5B{key}%5D={place}&page%5Bsize%5D={size}{order}");
         answer.insert(
             "meta".into(),
             json!({
@@ -48,7 +56,7 @@ pub(crate) fn page(name: &str, mut items: Vec<Value>, query: &Query, url: &str) 
         let start = (wanted - 1) * size;
         let end = (start + size).min(count);
         answer.insert(name.into(), items.into_iter().skip(start).take(size).collect());
-        let link = |place: usize| format!("{url}?page={place}&per_page={size}");
+        let link = |place: usize| format!("{url}?page={place}&per_page={size}{order}");
         answer.insert("next_page".into(), json!((end < count).then(|| link(wanted + 1))));
         answer.insert("previous_page".into(), json!((wanted > 1).then(|| link(wanted - 1))));
         answer.insert("count".into(), json!(count));

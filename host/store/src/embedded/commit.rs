@@ -6,8 +6,8 @@ use redb::ReadableTable;
 
 use super::append::{self, Incoming, Places};
 use super::tables::{NOTHING, Tables};
-use super::{decode, encode, fault};
-use crate::{Commit, Lease, Partition, Position, StoreError};
+use super::{decode, encode, fault, links};
+use crate::{ClearedTimer, Commit, Lease, LinkChange, Partition, Position, StoreError, Timer};
 
 /// Reports kept, newest first. A plugin that traps on each event of a busy day makes thousands, all alike; the
 /// contract asks for the last thousand.
@@ -22,8 +22,8 @@ pub(super) struct Prepared {
     finished_tasks: Vec<TaskId>,
     dead_letters: Vec<(TaskId, Timestamp, Vec<u8>)>,
     set_timers: Vec<(ConversationId, String, Vec<u8>)>,
-    cleared_timers: Vec<(ConversationId, String)>,
-    links: Vec<(ConversationId, Ticket, Vec<u8>)>,
+    cleared_timers: Vec<ClearedTimer>,
+    links: Vec<LinkChange>,
     media: Vec<(String, Vec<u8>)>,
     append: Vec<Incoming>,
     reports: Vec<Vec<u8>>,
@@ -36,12 +36,6 @@ struct State {
     /// Of the whole commit; empty where the handled event is the witness.
     fingerprint: String,
     json: Vec<u8>,
-}
-
-/// What the index of tickets needs to know.
-struct Ticket {
-    desk: String,
-    id: String,
 }
 
 impl Prepared {
@@ -69,15 +63,12 @@ impl Prepared {
             set_timers: collect(
                 commit.set_timers.iter().map(|t| Ok((t.conversation.clone(), t.name.clone(), encode(t)?))),
             )?,
-            links: collect(commit.links.iter().map(|link| {
-                let ticket = Ticket { desk: link.ticket.desk.clone(), id: link.ticket.id.clone() };
-                Ok((link.conversation.clone(), ticket, encode(link)?))
-            }))?,
             media: collect(commit.media.iter().map(|media| Ok((media.id.as_str().to_owned(), encode(media)?))))?,
             append: collect(commit.append.iter().map(Incoming::prepare))?,
             reports: collect(commit.reports.iter().map(encode))?,
             finished_tasks: commit.finished_tasks,
             cleared_timers: commit.cleared_timers,
+            links: commit.links,
         })
     }
 
@@ -105,17 +96,9 @@ impl Prepared {
             tables.conversations.insert(state.id.as_str(), value).map_err(fault)?;
         }
         self.write_tasks(tables)?;
-        for (conversation, name) in &self.cleared_timers {
-            tables.timers.remove((partition, conversation.as_str(), name.as_str())).map_err(fault)?;
-        }
-        for (conversation, name, json) in &self.set_timers {
-            let key = (partition, conversation.as_str(), name.as_str());
-            tables.timers.insert(key, json.as_slice()).map_err(fault)?;
-        }
-        for (conversation, ticket, json) in &self.links {
-            let (text, desk) = (conversation.as_str(), ticket.desk.as_str());
-            tables.links.insert((text, desk), json.as_slice()).map_err(fault)?;
-            tables.tickets.insert((desk, ticket.id.as_str()), text).map_err(fault)?;
+        self.write_timers(tables)?;
+        for change in &self.links {
+            links::apply(tables, change)?;
         }
         for (id, json) in &self.media {
             tables.media.insert(id.as_str(), json.as_slice()).map_err(fault)?;
@@ -178,6 +161,28 @@ impl Prepared {
         Ok(())
     }
 
+    fn write_timers(&self, tables: &mut Tables<'_>) -> Result<(), StoreError> {
+        let partition = self.lease.partition.0;
+        for cleared in &self.cleared_timers {
+            let key = (partition, cleared.conversation.as_str(), cleared.name.as_str());
+            let meant = match cleared.at {
+                None => true,
+                // One that cannot be read is not known to be meant: it stays, and nobody loads it.
+                Some(at) => tables.timers.get(key).map_err(fault)?.is_some_and(|json| {
+                    decode::<Timer>("timer of", &cleared.conversation, json.value()).is_ok_and(|timer| timer.at == at)
+                }),
+            };
+            if meant {
+                tables.timers.remove(key).map_err(fault)?;
+            }
+        }
+        for (conversation, name, json) in &self.set_timers {
+            let key = (partition, conversation.as_str(), name.as_str());
+            tables.timers.insert(key, json.as_slice()).map_err(fault)?;
+        }
+        Ok(())
+    }
+
     fn write_reports(&self, tables: &mut Tables<'_>) -> Result<(), StoreError> {
         for json in &self.reports {
             let last = tables.reports.last().map_err(fault)?.map_or(0, |(number, _)| number.value());
@@ -212,8 +217,8 @@ fn belongs(partition: Partition, commit: &Commit, partitions: u16) -> Result<(),
         .chain(commit.put_tasks.iter().map(|task| &task.conversation))
         .chain(commit.dead_letters.iter().map(|letter| &letter.task.conversation))
         .chain(commit.set_timers.iter().map(|timer| &timer.conversation))
-        .chain(commit.cleared_timers.iter().map(|(conversation, _)| conversation))
-        .chain(commit.links.iter().map(|link| &link.conversation))
+        .chain(commit.cleared_timers.iter().map(|timer| &timer.conversation))
+        .chain(commit.links.iter().map(LinkChange::conversation))
         .chain(commit.media.iter().map(|media| &media.conversation));
     for conversation in conversations {
         let other = Partition::of(conversation, partitions);
@@ -242,7 +247,9 @@ pub(super) fn revive(
     };
     let (died_at, DeadLetter { mut task, .. }) = letter;
     task.attempts = 0;
+    task.broken = 0;
     task.due_at = now;
+    task.created_at = now;
     let json = encode(&task)?;
     let partition = Partition::of(&task.conversation, places.partitions);
     tables.dead_letters.remove(id.as_str()).map_err(fault)?;

@@ -39,6 +39,17 @@ fn indexed(
     record(events, position)?.ok_or_else(|| StoreError::Corrupt(format!("the event at position {position} is missing")))
 }
 
+/// Sets a row that cannot be read aside, so that it stops nothing but itself. The error says its key, not its content.
+fn readable<T>(row: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match row {
+        Err(StoreError::Corrupt(what)) => {
+            tracing::error!(what, "something stored is unreadable and is left out");
+            Ok(None)
+        }
+        other => other.map(Some),
+    }
+}
+
 pub(super) fn journal(
     transaction: &ReadTransaction,
     partition: Partition,
@@ -49,15 +60,17 @@ pub(super) fn journal(
     let events = transaction.open_table(EVENTS).map_err(fault)?;
     let range = (partition.0, after.0.saturating_add(1))..=(partition.0, u64::MAX);
     let mut records = Vec::new();
-    for entry in journal.range(range).map_err(fault)?.take(limit) {
+    for entry in journal.range(range).map_err(fault)? {
+        if records.len() >= limit {
+            break;
+        }
         let (_, position) = entry.map_err(fault)?.0.value();
-        records.push(indexed(&events, position)?);
+        records.extend(readable(indexed(&events, position))?);
     }
     Ok(records)
 }
 
 pub(super) fn pending(transaction: &ReadTransaction, partition: Partition) -> Result<Pending, StoreError> {
-    let journal = journal(transaction, partition, Position(0), usize::MAX)?;
     let mut tasks: Vec<Task> = Vec::new();
     let table = transaction.open_table(TASKS).map_err(fault)?;
     for entry in table.range((partition.0, "")..).map_err(fault)? {
@@ -66,7 +79,7 @@ pub(super) fn pending(transaction: &ReadTransaction, partition: Partition) -> Re
         if owner != partition.0 {
             break;
         }
-        tasks.push(decode("task", id, json.value())?);
+        tasks.extend(readable(decode("task", id, json.value()))?);
     }
     tasks.sort_by(|a, b| {
         (&a.conversation, &a.lane, a.sequence, &a.id).cmp(&(&b.conversation, &b.lane, b.sequence, &b.id))
@@ -75,13 +88,13 @@ pub(super) fn pending(transaction: &ReadTransaction, partition: Partition) -> Re
     let table = transaction.open_table(TIMERS).map_err(fault)?;
     for entry in table.range((partition.0, "", "")..).map_err(fault)? {
         let (key, json) = entry.map_err(fault)?;
-        let (owner, conversation, _) = key.value();
+        let (owner, conversation, name) = key.value();
         if owner != partition.0 {
             break;
         }
-        timers.push(decode("timer of", conversation, json.value())?);
+        timers.extend(readable(decode("timer", format_args!("{name} of {conversation}"), json.value()))?);
     }
-    Ok(Pending { journal, tasks, timers })
+    Ok(Pending { tasks, timers })
 }
 
 pub(super) fn conversation(
@@ -166,7 +179,8 @@ pub(super) fn events(transaction: &ReadTransaction, filter: &EventFilter) -> Res
         }
     }
     let events = transaction.open_table(EVENTS).map_err(fault)?;
-    positions.into_iter().map(|position| indexed(&events, position)).collect()
+    let records = positions.into_iter().map(|position| readable(indexed(&events, position)));
+    records.filter_map(Result::transpose).collect()
 }
 
 /// `message.text` is `message` or below it; `messages` is not.
@@ -182,8 +196,8 @@ pub(super) fn dead_letters(transaction: &ReadTransaction, limit: usize) -> Resul
         let (key, ()) = entry.map(|(key, nothing)| (key, nothing.value())).map_err(fault)?;
         let id = key.value().1;
         let letter = letters.get(id).map_err(fault)?;
-        let letter = letter.ok_or_else(|| StoreError::Corrupt(format!("dead letter {id} is missing")))?;
-        found.push(decode("dead letter", id, letter.value().1)?);
+        let letter = letter.ok_or_else(|| StoreError::Corrupt(format!("dead letter {id} is missing")));
+        found.extend(readable(letter.and_then(|letter| decode("dead letter", id, letter.value().1)))?);
     }
     Ok(found)
 }
@@ -191,10 +205,9 @@ pub(super) fn dead_letters(transaction: &ReadTransaction, limit: usize) -> Resul
 pub(super) fn reports(transaction: &ReadTransaction, limit: usize) -> Result<Vec<Report>, StoreError> {
     let table = transaction.open_table(REPORTS).map_err(fault)?;
     let newest = table.range(0..).map_err(fault)?.rev().take(limit);
-    newest
-        .map(|entry| {
-            let (number, json) = entry.map_err(fault)?;
-            decode("report", number.value(), json.value())
-        })
-        .collect()
+    let reports = newest.map(|entry| {
+        let (number, json) = entry.map_err(fault)?;
+        readable(decode("report", number.value(), json.value()))
+    });
+    reports.filter_map(Result::transpose).collect()
 }

@@ -1,11 +1,12 @@
-//! What only a look inside can test: a disk that fails.
+//! What only a look inside can test: a disk that fails, rows that cannot be read.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use redb::{Database, StorageBackend};
+use redb::{Database, ReadableTable, StorageBackend};
 
 use super::file::Opener;
 use super::*;
+use crate::{ClearedTimer, LinkChange, Timer};
 
 /// A disk in memory.
 #[derive(Clone, Debug, Default)]
@@ -108,7 +109,7 @@ async fn a_broken_disk_is_told_and_got_over() {
     append_at_last(&store, &arrival(2)).await;
     // The lease still counts: nobody else can have had the file.
     store.commit(&lease, commit).await.unwrap();
-    let journal = store.load(&lease).await.unwrap().journal;
+    let journal = store.journal(&lease, Position(0), 10).await.unwrap();
     assert_eq!(journal.iter().map(|record| record.event.id.clone()).collect::<Vec<_>>(), [arrival(2).id]);
     assert_eq!(store.append(vec![arrival(1), arrival(2)]).await.unwrap(), [Appended::Duplicate, Appended::Duplicate]);
 }
@@ -140,4 +141,112 @@ async fn a_full_disk_can_still_be_read() {
     disk.full.store(false, Ordering::SeqCst);
     append_at_last(&store, &large(3)).await;
     assert!(store.event(&large(3).id).await.unwrap().is_some());
+}
+
+/// Not what belongs there, and nothing that may be told.
+const GARBAGE: &[u8] = b"{\"id\":\"hunter2\"}";
+
+fn task(number: u64) -> Task {
+    Task {
+        id: TaskId::derive(&[&number.to_be_bytes()]),
+        lane: patchbay_model::task::Lane::Desk("zendesk".into()),
+        conversation: ConversationId::derive(&[b"a"]),
+        event: arrival(1).id,
+        sequence: number,
+        effect: patchbay_model::task::Effect::UpdateTicket { fields: Default::default() },
+        attempts: 0,
+        broken: 0,
+        late: Vec::new(),
+        due_at: Timestamp::from_millis(1),
+        created_at: Timestamp::from_millis(1),
+        uncertain_since: None,
+        aside: false,
+        last_error: None,
+    }
+}
+
+fn written(entry: &str) -> LinkChange {
+    let (desk, id) = ("zendesk".into(), "4711".into());
+    LinkChange::Written {
+        conversation: ConversationId::derive(&[b"a"]),
+        ticket: patchbay_model::Ticket { desk, id, url: None, status: "open".into(), data: Default::default() },
+        read: None,
+        entry: Some(entry.into()),
+    }
+}
+
+/// Writes past the store.
+fn spoil(store: &EmbeddedStore, write: impl FnOnce(&mut tables::Tables<'_>)) {
+    let database = store.shared.file.database();
+    let transaction = database.as_ref().unwrap().begin_write().unwrap();
+    write(&mut tables::Tables::open(&transaction).unwrap());
+    transaction.commit().unwrap();
+}
+
+#[tokio::test]
+async fn an_unreadable_row_stops_nothing_but_itself() {
+    let store = store(&Disk::default());
+    let id = ConversationId::derive(&[b"a"]);
+    let lease = store.acquire(store.partition_of(&id)).await.unwrap().unwrap();
+    let timer = |name: &str| Timer {
+        conversation: id.clone(),
+        name: name.into(),
+        at: Timestamp::from_millis(9),
+        data: "".into(),
+    };
+    let letter =
+        |number| DeadLetter { task: task(number), reason: "gone".into(), died_at: Timestamp::from_millis(number) };
+    store.append(vec![arrival(1), arrival(2), arrival(3)]).await.unwrap();
+    let commit = Commit {
+        put_tasks: (1..=4).map(task).collect(),
+        set_timers: vec![timer("broken"), timer("whole")],
+        links: vec![written("e1")],
+        ..Commit::default()
+    };
+    store.commit(&lease, commit).await.unwrap();
+    let died = Commit { dead_letters: vec![letter(3), letter(4)], ..Commit::default() };
+    store.commit(&lease, died).await.unwrap();
+    let partition = lease.partition.0;
+    spoil(&store, |tables| {
+        tables.events.insert(2, (id.as_str(), GARBAGE)).unwrap();
+        tables.tasks.insert((partition, task(1).id.as_str()), GARBAGE).unwrap();
+        tables.timers.insert((partition, id.as_str(), "broken"), GARBAGE).unwrap();
+        tables.links.insert((id.as_str(), "zendesk"), GARBAGE).unwrap();
+        tables.dead_letters.insert(task(4).id.as_str(), (4, GARBAGE)).unwrap();
+    });
+
+    let pending = store.load(&lease).await.unwrap();
+    assert_eq!(pending, Pending { tasks: vec![task(2)], timers: vec![timer("whole")] });
+    let positions = async |after, limit| {
+        let records = store.journal(&lease, Position(after), limit).await.unwrap();
+        records.into_iter().map(|record| record.position.0).collect::<Vec<_>>()
+    };
+    assert_eq!(positions(0, 10).await, [1, 3]);
+    // It takes no place in a page: an empty page is the end.
+    assert_eq!(positions(1, 1).await, [3]);
+    let events = store.events(&EventFilter { limit: 10, ..EventFilter::default() }).await.unwrap();
+    assert_eq!(events.len(), 2);
+    assert_eq!(store.dead_letters(10).await.unwrap(), [letter(3)]);
+    // Who asks for it alone is told, without its content.
+    let told = store.event(&arrival(2).id).await.unwrap_err().to_string();
+    assert!(told.contains("position 2") && !told.contains("hunter2"), "{told}");
+
+    // It waits for somebody who can read it, unlike what has been handled.
+    let handled = [1, 3].map(|position| Commit { handled: Some(Position(position)), ..Commit::default() });
+    for commit in handled {
+        store.commit(&lease, commit).await.unwrap();
+    }
+    spoil(&store, |tables| {
+        let waiting: Vec<_> = tables.journal.range((0, 0)..).unwrap().map(|entry| entry.unwrap().0.value()).collect();
+        assert_eq!(waiting, [(partition, 2)]);
+    });
+
+    // Writing goes on beside them, and over them.
+    let at = Some(Timestamp::from_millis(9));
+    let cleared_timers =
+        ["broken", "whole"].map(|name| ClearedTimer { conversation: id.clone(), name: name.into(), at });
+    let commit = Commit { cleared_timers: cleared_timers.into(), links: vec![written("e2")], ..Commit::default() };
+    store.commit(&lease, commit).await.unwrap();
+    assert_eq!(store.load(&lease).await.unwrap().timers, []);
+    assert_eq!(store.link(&id, "zendesk").await.unwrap().unwrap().entries, ["e2"]);
 }

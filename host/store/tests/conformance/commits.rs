@@ -8,16 +8,17 @@ use patchbay_store::{
 };
 
 use super::data::{
-    arrival, conversation, conversation_id, dead, event_id, known, link, report, task, task_id, ticket_route, timer,
+    arrival, cleared, conversation, conversation_id, dead, event_id, known, link, report, task, task_id, ticket_route,
+    timer, written,
 };
-use super::{Instance, own};
+use super::{Instance, journal, own};
 
 /// A conversation with one event waiting.
 async fn waiting(store: &Arc<dyn Store>, name: &str) -> (ConversationId, Lease, Position) {
     let id = conversation_id(name);
     store.append(vec![known(&format!("{name} waits"), &id)]).await.unwrap();
     let lease = own(store, &id).await;
-    let position = store.load(&lease).await.unwrap().journal.first().unwrap().position;
+    let position = journal(store, &lease).await.first().unwrap().position;
     (id, lease, position)
 }
 
@@ -35,8 +36,8 @@ fn full(id: &ConversationId, handled: Option<Position>, version: u64) -> Commit 
         finished_tasks: vec![task_id("old")],
         dead_letters: vec![dead(task("dying", id, 0), 5)],
         set_timers: vec![timer("sla", id, 60)],
-        cleared_timers: vec![(id.clone(), "reminder".into())],
-        links: vec![link(id, "zendesk", "4711")],
+        cleared_timers: vec![cleared("reminder", id)],
+        links: vec![written(id, "zendesk", "4711")],
         media: vec![media(id)],
         append: vec![known("follows", id), arrival("by ticket", ticket_route("zendesk", "4711"))],
         reports: vec![report("reported", 1)],
@@ -46,8 +47,8 @@ fn full(id: &ConversationId, handled: Option<Position>, version: u64) -> Commit 
 /// What [`full`] leaves behind.
 async fn is_all_there(store: &Arc<dyn Store>, lease: &Lease, id: &ConversationId) {
     let pending = store.load(lease).await.unwrap();
-    let journal: Vec<_> = pending.journal.iter().map(|record| record.event.id.clone()).collect();
-    assert_eq!(journal, [event_id("follows"), event_id("by ticket")]);
+    let waiting: Vec<_> = journal(store, lease).await.into_iter().map(|record| record.event.id).collect();
+    assert_eq!(waiting, [event_id("follows"), event_id("by ticket")]);
     assert_eq!(pending.tasks, [task("new", id, 1), task("newer", id, 2)]);
     assert_eq!(pending.timers, [timer("sla", id, 60)]);
     let state = store.conversation(id).await.unwrap().unwrap();
@@ -91,13 +92,13 @@ pub(crate) async fn a_refused_commit_leaves_nothing(instance: &mut impl Instance
     let store = instance.store();
     let (id, lease, position) = waiting(&store, "a").await;
     prepare(&store, &lease, &id).await;
-    let before = store.load(&lease).await.unwrap();
+    let before = (store.load(&lease).await.unwrap(), journal(&store, &lease).await);
     for wrong in [0, 2, 7] {
         let refused = store.commit(&lease, full(&id, Some(position), wrong)).await;
         let Err(StoreError::Conflict { conversation, expected, found }) = refused else { panic!("{refused:?}") };
         assert_eq!((conversation, expected, found), (id.clone(), wrong, 1));
     }
-    assert_eq!(store.load(&lease).await.unwrap(), before);
+    assert_eq!((store.load(&lease).await.unwrap(), journal(&store, &lease).await), before);
     assert_eq!(store.links(&id).await.unwrap(), []);
     assert_eq!(store.dead_letters(10).await.unwrap(), []);
     assert_eq!(store.reports(10).await.unwrap(), []);
@@ -166,8 +167,8 @@ pub(crate) async fn a_task_is_the_witness(instance: &mut impl Instance) {
     // Applied again late, it does not bring back the task that it ordered.
     store.commit(&lease, done).await.unwrap();
     store.commit(&lease, died).await.unwrap();
-    let pending = store.load(&lease).await.unwrap();
-    assert_eq!((pending.tasks, pending.journal.len()), (Vec::new(), 1));
+    assert_eq!(store.load(&lease).await.unwrap().tasks, []);
+    assert_eq!(journal(&store, &lease).await.len(), 1);
     assert_eq!(store.reports(10).await.unwrap().len(), 1);
     assert_eq!(store.dead_letters(10).await.unwrap().len(), 1);
     // Without any witness it is written again by its keys.
@@ -208,7 +209,7 @@ pub(crate) async fn task_and_event_commits_go_together(instance: &mut impl Insta
     let lease = own(&store, &id).await;
     let rounds = 20;
     store.append((0..rounds).map(|n| known(&format!("event {n}"), &id)).collect()).await.unwrap();
-    let journal = store.load(&lease).await.unwrap().journal;
+    let waiting = journal(&store, &lease).await;
     let put = (0..rounds).map(|n| task(&format!("task {n}"), &id, n)).collect();
     store.commit(&lease, Commit { put_tasks: put, ..Commit::default() }).await.unwrap();
     let worker = {
@@ -217,7 +218,7 @@ pub(crate) async fn task_and_event_commits_go_together(instance: &mut impl Insta
             for n in 0..rounds {
                 let commit = Commit {
                     finished_tasks: vec![task_id(&format!("task {n}"))],
-                    links: vec![link(&id, "zendesk", &format!("{n}"))],
+                    links: vec![written(&id, "zendesk", &format!("{n}"))],
                     append: vec![known(&format!("outcome {n}"), &id)],
                     ..Commit::default()
                 };
@@ -225,7 +226,7 @@ pub(crate) async fn task_and_event_commits_go_together(instance: &mut impl Insta
             }
         })
     };
-    for (version, record) in (0..).zip(&journal) {
+    for (version, record) in (0..).zip(&waiting) {
         let commit = Commit {
             handled: Some(record.position),
             conversation: Some((version, conversation(&id, &format!("{version}")))),
@@ -235,9 +236,12 @@ pub(crate) async fn task_and_event_commits_go_together(instance: &mut impl Insta
         store.commit(&lease, commit).await.unwrap();
     }
     worker.await.unwrap();
-    let pending = store.load(&lease).await.unwrap();
-    assert_eq!(pending.journal.len() as u64, rounds, "the outcomes wait, the events do not");
-    assert_eq!(pending.tasks.len() as u64, rounds, "the ordered tasks wait, the finished ones do not");
+    assert_eq!(journal(&store, &lease).await.len() as u64, rounds, "the outcomes wait, the events do not");
+    assert_eq!(
+        store.load(&lease).await.unwrap().tasks.len() as u64,
+        rounds,
+        "the ordered tasks wait, the finished ones do not"
+    );
     assert_eq!(store.conversation(&id).await.unwrap().unwrap().version, rounds);
 }
 
@@ -251,7 +255,8 @@ pub(crate) async fn a_foreign_partition_is_refused(instance: &mut impl Instance)
         Commit { conversation: Some((0, conversation(&foreign, ""))), ..Commit::default() },
         Commit { put_tasks: vec![task("1", &foreign, 1)], ..Commit::default() },
         Commit { set_timers: vec![timer("1", &foreign, 1)], ..Commit::default() },
-        Commit { links: vec![link(&foreign, "zendesk", "1")], ..Commit::default() },
+        Commit { cleared_timers: vec![cleared("1", &foreign)], ..Commit::default() },
+        Commit { links: vec![written(&foreign, "zendesk", "1")], ..Commit::default() },
     ];
     for commit in commits {
         assert!(matches!(store.commit(&lease, commit).await, Err(StoreError::Unsuitable(_))));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use patchbay_model::arrival::Profile;
 use patchbay_model::task::{Effect, Lane};
 use patchbay_model::*;
-use patchbay_store::{Link, Report, Timer};
+use patchbay_store::{ClearedTimer, Link, LinkChange, Report, Timer};
 
 /// When the tests begin.
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_795_000_000_000);
@@ -101,6 +101,8 @@ pub(crate) fn task(name: &str, conversation: &ConversationId, sequence: u64) -> 
         sequence,
         effect: Effect::UpdateTicket { fields: Attributes::from([("queue".into(), name.into())]) },
         attempts: 0,
+        broken: 0,
+        late: Vec::new(),
         aside: false,
         due_at: START,
         created_at: START,
@@ -117,15 +119,30 @@ pub(crate) fn timer(name: &str, conversation: &ConversationId, seconds: u64) -> 
     Timer { conversation: conversation.clone(), name: name.into(), at: at(seconds), data: "{}".into() }
 }
 
-pub(crate) fn link(conversation: &ConversationId, desk: &str, ticket: &str) -> Link {
-    let ticket = Ticket {
+/// Clears a timer whenever it goes off.
+pub(crate) fn cleared(name: &str, conversation: &ConversationId) -> ClearedTimer {
+    ClearedTimer { conversation: conversation.clone(), name: name.into(), at: None }
+}
+
+pub(crate) fn ticket(desk: &str, id: &str) -> Ticket {
+    Ticket {
         desk: desk.into(),
-        id: ticket.into(),
+        id: id.into(),
         url: None,
         status: "open".into(),
         data: Attributes::from([("user".into(), "77".into())]),
-    };
-    Link { conversation: conversation.clone(), ticket, entries: vec!["e1".into(), "e2".into()] }
+    }
+}
+
+/// What [`written`] makes where there is no link.
+pub(crate) fn link(conversation: &ConversationId, desk: &str, id: &str) -> Link {
+    Link { conversation: conversation.clone(), ticket: ticket(desk, id), entries: vec!["e1".into()] }
+}
+
+/// A ticket was opened, with an entry.
+pub(crate) fn written(conversation: &ConversationId, desk: &str, id: &str) -> LinkChange {
+    let (ticket, entry) = (ticket(desk, id), Some("e1".into()));
+    LinkChange::Written { conversation: conversation.clone(), ticket, read: None, entry }
 }
 
 pub(crate) fn report(event: &str, seconds: u64) -> Report {

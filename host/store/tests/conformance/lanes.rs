@@ -1,9 +1,9 @@
 //! Tasks, timers and dead letters.
 
 use patchbay_model::task::Lane;
-use patchbay_store::Commit;
+use patchbay_store::{ClearedTimer, Commit};
 
-use super::data::{START, at, conversation_id, dead, task, task_id, timer};
+use super::data::{START, at, cleared, conversation_id, dead, task, task_id, timer};
 use super::{Instance, own};
 
 pub(crate) async fn tasks_are_loaded_in_order(instance: &mut impl Instance) {
@@ -49,7 +49,7 @@ pub(crate) async fn finished_then_put_is_there(instance: &mut impl Instance) {
     let again = Commit {
         finished_tasks: vec![one.id.clone()],
         put_tasks: vec![one.clone()],
-        cleared_timers: vec![(id.clone(), "sla".into())],
+        cleared_timers: vec![cleared("sla", &id)],
         set_timers: vec![timer("sla", &id, 2)],
         ..Commit::default()
     };
@@ -68,9 +68,30 @@ pub(crate) async fn a_timer_is_one_for_each_name(instance: &mut impl Instance) {
     let mut timers = store.load(&lease).await.unwrap().timers;
     timers.sort_by_key(|timer| timer.at);
     assert_eq!(timers, [timer("reminder", &id, 20), timer("sla", &id, 30)]);
-    let cleared = vec![(id.clone(), "reminder".into()), (id.clone(), "never set".into())];
-    store.commit(&lease, Commit { cleared_timers: cleared, ..Commit::default() }).await.unwrap();
+    let cleared_timers = vec![cleared("reminder", &id), cleared("never set", &id)];
+    store.commit(&lease, Commit { cleared_timers, ..Commit::default() }).await.unwrap();
     assert_eq!(store.load(&lease).await.unwrap().timers, [timer("sla", &id, 30)]);
+}
+
+pub(crate) async fn a_timer_that_was_set_anew_is_not_cleared(instance: &mut impl Instance) {
+    let store = instance.store();
+    let id = conversation_id("a");
+    let lease = own(&store, &id).await;
+    let gone_off = |seconds| ClearedTimer { at: Some(at(seconds)), ..cleared("sla", &id) };
+    let clear = |timers: Vec<_>| Commit { cleared_timers: timers, ..Commit::default() };
+    let set = Commit { set_timers: vec![timer("sla", &id, 10), timer("reminder", &id, 10)], ..Commit::default() };
+    store.commit(&lease, set).await.unwrap();
+    let anew = Commit { set_timers: vec![timer("sla", &id, 20)], ..Commit::default() };
+    store.commit(&lease, anew).await.unwrap();
+    store.commit(&lease, clear(vec![gone_off(10)])).await.unwrap();
+    assert_eq!(store.load(&lease).await.unwrap().timers, [timer("reminder", &id, 10), timer("sla", &id, 20)]);
+    store.commit(&lease, clear(vec![gone_off(20), gone_off(20)])).await.unwrap();
+    assert_eq!(store.load(&lease).await.unwrap().timers, [timer("reminder", &id, 10)]);
+    // Cleared for its moment and set for the same one, it is there.
+    let again = Commit { set_timers: vec![timer("sla", &id, 30)], ..clear(vec![gone_off(30)]) };
+    store.commit(&lease, again.clone()).await.unwrap();
+    store.commit(&lease, again).await.unwrap();
+    assert_eq!(store.load(&lease).await.unwrap().timers.len(), 2);
 }
 
 pub(crate) async fn a_dead_letter_leaves_its_lane_and_comes_back(instance: &mut impl Instance) {
@@ -80,6 +101,7 @@ pub(crate) async fn a_dead_letter_leaves_its_lane_and_comes_back(instance: &mut 
     let mut one = task("one", &id, 1);
     store.commit(&lease, Commit { put_tasks: vec![one.clone()], ..Commit::default() }).await.unwrap();
     one.attempts = 12;
+    one.broken = 3;
     one.uncertain_since = Some(at(3));
     let letter = dead(one.clone(), 9);
     store.commit(&lease, Commit { dead_letters: vec![letter.clone()], ..Commit::default() }).await.unwrap();
@@ -89,6 +111,7 @@ pub(crate) async fn a_dead_letter_leaves_its_lane_and_comes_back(instance: &mut 
     assert_eq!(store.revive(&task_id("another"), at(50)).await.unwrap(), None);
     let revived = store.revive(&one.id, at(50)).await.unwrap().unwrap();
     assert_eq!((revived.attempts, revived.due_at, revived.uncertain_since), (0, at(50), Some(at(3))));
+    assert_eq!((revived.broken, revived.created_at), (0, at(50)), "it has its whole time again");
     assert_eq!((&revived.effect, revived.sequence), (&one.effect, one.sequence));
     assert_eq!(store.revive(&one.id, at(51)).await.unwrap(), None, "it lives already");
     assert_eq!(store.dead_letters(10).await.unwrap(), []);

@@ -44,8 +44,8 @@ pub(crate) async fn a_stale_lease_writes_nothing(instance: &mut impl Instance) {
     is_fenced(store.as_ref(), &stale).await;
     let forged = Lease { token: lease.token.wrapping_add(1), ..lease.clone() };
     is_fenced(store.as_ref(), &forged).await;
-    let pending = store.load(&lease).await.unwrap();
-    assert_eq!(pending, patchbay_store::Pending::default());
+    assert_eq!(store.load(&lease).await.unwrap(), patchbay_store::Pending::default());
+    assert_eq!(super::journal(&store, &lease).await, []);
     assert_eq!(store.conversation(&id).await.unwrap(), None);
     store.commit(&lease, Commit { put_tasks: vec![task("fresh", &id, 1)], ..Commit::default() }).await.unwrap();
 }

@@ -6,14 +6,16 @@ pub(crate) mod commits;
 pub(crate) mod data;
 pub(crate) mod lanes;
 pub(crate) mod leases;
+pub(crate) mod links;
 pub(crate) mod model;
+pub(crate) mod plans;
 pub(crate) mod records;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use patchbay_model::ConversationId;
-use patchbay_store::{Lease, Store};
+use patchbay_store::{EventRecord, Lease, Position, Store};
 
 /// A store under test.
 #[async_trait]
@@ -28,6 +30,11 @@ pub(crate) trait Instance: Send {
 /// Takes the partition of a conversation.
 pub(crate) async fn own(store: &Arc<dyn Store>, conversation: &ConversationId) -> Lease {
     store.acquire(store.partition_of(conversation)).await.unwrap().expect("the partition is free")
+}
+
+/// Everything that waits in a partition.
+pub(crate) async fn journal(store: &Arc<dyn Store>, lease: &Lease) -> Vec<EventRecord> {
+    store.journal(lease, Position(0), usize::MAX).await.unwrap()
 }
 
 /// One test for each rule.
@@ -64,10 +71,16 @@ macro_rules! conformance {
             lanes::a_task_put_again_is_replaced,
             lanes::finished_then_put_is_there,
             lanes::a_timer_is_one_for_each_name,
+            lanes::a_timer_that_was_set_anew_is_not_cleared,
             lanes::a_dead_letter_leaves_its_lane_and_comes_back,
             lanes::dead_letters_are_listed_newest_first,
-            records::links_are_by_desk,
-            records::a_ticket_leads_to_its_conversation,
+            links::links_are_by_desk,
+            links::a_ticket_leads_to_its_conversation,
+            links::a_task_and_an_event_lose_nothing_of_each_other,
+            links::a_late_answer_does_not_bring_an_old_ticket_back,
+            links::a_desk_changes_only_a_link_that_is_there,
+            links::a_merge_redirects_no_other_conversation,
+            links::the_last_entries_are_kept_once_each,
             records::media_is_kept,
             records::reports_are_listed_newest_first,
             records::events_are_listed_newest_first,

@@ -6,101 +6,19 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use patchbay_model::task::DeadLetter;
-use patchbay_model::{Arrival, ConversationId, EventId, Route, Task, TaskId};
-use patchbay_store::{Appended, Commit, EventFilter, Lease, Link, Partition, Position, Store, StoreError, Timer};
-use proptest::prelude::*;
+use patchbay_model::{Arrival, ConversationId, EventId, Route, Task, TaskId, Ticket};
+use patchbay_store::{
+    Appended, ClearedTimer, Commit, EventFilter, Lease, Link, LinkChange, Partition, Position, Store, StoreError, Timer,
+};
+use proptest::prelude::prop;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::Instance;
 use super::data::{
-    arrival, at, conversation, conversation_id, customer, dead, event_id, known, link, phone, task, task_id,
+    arrival, at, conversation, conversation_id, customer, dead, event_id, known, phone, task, task_id, ticket,
     ticket_route, timer, user,
 };
-
-/// Few names, so that operations meet.
-const NAMES: u8 = 4;
-
-/// Where an arrival goes.
-#[derive(Clone, Debug)]
-enum To {
-    Conversation(u8),
-    /// Bits: which of two phone numbers and two user ids, and whether the phone numbers come first.
-    Customer(u8),
-    Ticket(u8),
-}
-
-/// A commit in numbers: what each of them means is in [`Run::commit`].
-#[derive(Clone, Debug)]
-struct Plan {
-    conversation: u8,
-    /// Which of the partition's pending events; beyond the last: one that has been handled, or none was ever there.
-    handled: Option<u8>,
-    /// By how much the expected version is wrong, mostly zero.
-    state: Option<u8>,
-    put: Vec<u8>,
-    finish: Vec<u8>,
-    dead: Vec<u8>,
-    set: Vec<u8>,
-    clear: Vec<u8>,
-    link: Option<u8>,
-    append: Vec<(u8, To)>,
-    /// The answer is lost, and the commit applied again.
-    twice: bool,
-}
-
-#[derive(Clone, Debug)]
-enum Operation {
-    Append(Vec<(u8, To)>),
-    Commit(Plan),
-    Revive(u8),
-    Reopen,
-}
-
-fn to() -> impl Strategy<Value = To> {
-    prop_oneof![
-        (0..NAMES).prop_map(To::Conversation),
-        (0u8..32).prop_map(To::Customer),
-        (0..NAMES).prop_map(To::Ticket)
-    ]
-}
-
-fn arrivals(most: usize) -> impl Strategy<Value = Vec<(u8, To)>> {
-    prop::collection::vec((0u8..40, to()), 0..=most)
-}
-
-fn names() -> impl Strategy<Value = Vec<u8>> {
-    prop::collection::vec(0..NAMES, 0..3)
-}
-
-fn plan() -> impl Strategy<Value = Plan> {
-    let lanes = (names(), names(), names(), names(), names());
-    let state = prop::option::of(prop_oneof![4 => Just(0u8), 1 => 1u8..3]);
-    let rest = (prop::option::of(0..NAMES), arrivals(2), any::<bool>());
-    (0..NAMES, prop::option::of(0u8..4), state, lanes, rest).prop_map(
-        |(conversation, handled, state, (put, finish, dead, set, clear), (link, append, twice))| Plan {
-            conversation,
-            handled,
-            state,
-            put,
-            finish,
-            dead,
-            set,
-            clear,
-            link,
-            append,
-            twice,
-        },
-    )
-}
-
-fn operation() -> impl Strategy<Value = Operation> {
-    prop_oneof![
-        4 => arrivals(4).prop_map(Operation::Append),
-        8 => plan().prop_map(Operation::Commit),
-        1 => (0..NAMES).prop_map(Operation::Revive),
-        1 => Just(Operation::Reopen),
-    ]
-}
+use super::plans::{Change, NAMES, Operation, Plan, To, operation};
+use super::{Instance, journal};
 
 /// Gives a fresh instance.
 pub(crate) type Make = fn() -> Pin<Box<dyn Future<Output = Box<dyn Instance>>>>;
@@ -178,18 +96,55 @@ impl Model {
             self.dead.insert(letter.task.id.clone(), letter.clone());
         }
         self.tasks.extend(commit.put_tasks.iter().map(|task| (task.id.clone(), task.clone())));
-        for key in &commit.cleared_timers {
-            self.timers.remove(key);
+        for ClearedTimer { conversation, name, at } in &commit.cleared_timers {
+            let key = (conversation.clone(), name.clone());
+            if self.timers.get(&key).is_some_and(|timer| at.is_none_or(|at| timer.at == at)) {
+                self.timers.remove(&key);
+            }
         }
         for timer in &commit.set_timers {
             self.timers.insert((timer.conversation.clone(), timer.name.clone()), timer.clone());
         }
-        for link in &commit.links {
-            self.links.insert((link.conversation.clone(), link.ticket.desk.clone()), link.clone());
-            self.tickets.insert(link.ticket.id.clone(), link.conversation.clone());
+        for change in &commit.links {
+            self.change(change);
         }
         for arrival in &commit.append {
             self.append(arrival);
+        }
+    }
+
+    fn change(&mut self, change: &LinkChange) {
+        let key = (change.conversation().clone(), change.desk().to_owned());
+        let link = self.links.get_mut(&key);
+        let named = match (change, link) {
+            (LinkChange::Written { conversation, ticket, entry, .. }, None) => {
+                let link = Link {
+                    conversation: conversation.clone(),
+                    ticket: ticket.clone(),
+                    entries: entry.iter().cloned().collect(),
+                };
+                self.links.insert(key, link);
+                Some(ticket.id.clone())
+            }
+            (LinkChange::Written { ticket, read, entry, .. }, Some(link)) => {
+                if [Some(&ticket.id), read.as_ref()].contains(&Some(&link.ticket.id)) {
+                    link.ticket = ticket.clone();
+                }
+                link.entries.extend(entry.clone());
+                Some(ticket.id.clone())
+            }
+            (LinkChange::Status { status, .. }, Some(link)) => {
+                link.ticket.status = status.clone();
+                None
+            }
+            (LinkChange::Moved { to, .. }, Some(link)) => {
+                link.ticket.id = to.clone();
+                Some(to.clone())
+            }
+            (LinkChange::Status { .. } | LinkChange::Moved { .. }, None) => None,
+        };
+        if let Some(id) = named {
+            self.tickets.entry(id).or_insert_with(|| change.conversation().clone());
         }
     }
 }
@@ -263,8 +218,12 @@ impl Run {
             Operation::Revive(name) => {
                 let id = task_of(name, &conversation_id(&format!("{name}"))).id;
                 let now = at(self.step);
-                let expected =
-                    self.model.dead.remove(&id).map(|letter| Task { attempts: 0, due_at: now, ..letter.task });
+                let expected = self.model.dead.remove(&id).map(|letter| Task {
+                    attempts: 0,
+                    due_at: now,
+                    created_at: now,
+                    ..letter.task
+                });
                 assert_eq!(store.revive(&id, now).await.unwrap(), expected);
                 self.model.tasks.extend(expected.map(|task| (id, task)));
             }
@@ -279,8 +238,8 @@ impl Run {
     async fn commit(&mut self, store: &Arc<dyn Store>, plan: Plan) {
         let id = conversation_id(&format!("{}", plan.conversation));
         let lease = self.lease(&id).clone();
-        let journal = store.load(&lease).await.unwrap().journal;
-        let handled = plan.handled.map(|n| journal.get(usize::from(n)).map(|r| (r.position, r.event.id.clone())));
+        let waiting = journal(store, &lease).await;
+        let handled = plan.handled.map(|n| waiting.get(usize::from(n)).map(|r| (r.position, r.event.id.clone())));
         let (version, _) = self.model.states.get(&id).cloned().unwrap_or_default();
         let note = format!("step {}", self.step);
         let names = |names: &[u8]| names.iter().map(|n| format!("{n}")).collect::<BTreeSet<_>>();
@@ -294,8 +253,8 @@ impl Run {
             finished_tasks: tasks(&plan.finish).into_iter().map(|task| task.id).collect(),
             dead_letters: tasks(&plan.dead).into_iter().map(|task| dead(task, step)).collect(),
             set_timers: names(&plan.set).iter().map(|name| timer(name, &id, step)).collect(),
-            cleared_timers: names(&plan.clear).into_iter().map(|name| (id.clone(), name)).collect(),
-            links: plan.link.iter().map(|n| link(&id, "desk", &format!("{n}"))).collect(),
+            cleared_timers: plan.clear.iter().map(|(name, how)| self.cleared(&id, *name, *how)).collect(),
+            links: plan.link.iter().map(|change| change_of(change, &id, step)).collect(),
             append: plan.append.iter().map(incoming).collect(),
             ..Commit::default()
         };
@@ -321,15 +280,27 @@ impl Run {
         }
     }
 
+    fn cleared(&self, id: &ConversationId, name: u8, how: u8) -> ClearedTimer {
+        let name = format!("{name}");
+        let set = self.model.timers.get(&(id.clone(), name.clone())).map(|timer| timer.at);
+        let at = match how {
+            0 => None,
+            1 => set.or(Some(at(0))),
+            _ => Some(at(self.step + 1_000)),
+        };
+        ClearedTimer { conversation: id.clone(), name, at }
+    }
+
     async fn compare(&self) {
         let store = self.instance.store();
         let model = &self.model;
         for lease in &self.leases {
             let mine = |id: &ConversationId| store.partition_of(id) == lease.partition;
             let pending = store.load(lease).await.unwrap();
-            let journal: Vec<_> = pending.journal.into_iter().map(|r| (r.event.id, r.event.conversation)).collect();
+            let waiting = journal(&store, lease).await.into_iter();
+            let waiting: Vec<_> = waiting.map(|record| (record.event.id, record.event.conversation)).collect();
             let expected = model.events.iter().filter(|(id, of)| mine(of) && model.pending.contains(id));
-            assert_eq!(journal, expected.cloned().collect::<Vec<_>>());
+            assert_eq!(waiting, expected.cloned().collect::<Vec<_>>());
             let mut tasks: Vec<_> = model.tasks.values().filter(|task| mine(&task.conversation)).cloned().collect();
             tasks.sort_by_key(|task| (task.conversation.clone(), task.lane.clone(), task.sequence, task.id.clone()));
             assert_eq!(pending.tasks, tasks);
@@ -363,6 +334,20 @@ impl Run {
         let letters: BTreeMap<_, _> =
             store.dead_letters(100).await.unwrap().into_iter().map(|letter| (letter.task.id.clone(), letter)).collect();
         assert_eq!(letters, model.dead);
+    }
+}
+
+fn change_of(change: &Change, id: &ConversationId, step: u64) -> LinkChange {
+    let (conversation, desk, status) = (id.clone(), "desk".to_owned(), format!("status {step}"));
+    match change {
+        Change::Status => LinkChange::Status { conversation, desk, status },
+        Change::Moved(to) => LinkChange::Moved { conversation, desk, to: format!("{to}") },
+        Change::Written { id, read } => LinkChange::Written {
+            conversation,
+            ticket: Ticket { status, ..ticket(&desk, &format!("{id}")) },
+            read: read.map(|read| format!("{read}")),
+            entry: (!step.is_multiple_of(3)).then(|| format!("entry {step}")),
+        },
     }
 }
 

@@ -1,4 +1,4 @@
-//! Links, media, reports and the lists of events.
+//! Media, reports and the lists of events.
 
 use patchbay_model::event::{
     Activity, AgentEntry, Call, Delivery, DeliveryState, DeskActivity, EffectFailed, MediaChecked, TimerFired, Unparsed,
@@ -8,45 +8,10 @@ use patchbay_model::{Arrival, Body, Content, MediaId, Message, Notice, Route};
 use patchbay_store::{Appended, Commit, EventFilter, MediaRecord, MediaState};
 
 use super::data::{
-    START, arrival, at, channel, conversation, conversation_id, customer, dead, event_id, known, link, phone, report,
-    task, task_id, ticket_route, timer, user,
+    START, arrival, at, channel, conversation, conversation_id, customer, dead, event_id, known, phone, report, task,
+    task_id, timer, user, written,
 };
-use super::{Instance, own};
-
-pub(crate) async fn links_are_by_desk(instance: &mut impl Instance) {
-    let store = instance.store();
-    let id = conversation_id("a");
-    let lease = own(&store, &id).await;
-    let links = vec![link(&id, "zendesk", "4711"), link(&id, "rt", "1")];
-    store.commit(&lease, Commit { links, ..Commit::default() }).await.unwrap();
-    assert_eq!(store.links(&id).await.unwrap(), [link(&id, "rt", "1"), link(&id, "zendesk", "4711")]);
-    assert_eq!(store.link(&id, "rt").await.unwrap(), Some(link(&id, "rt", "1")));
-    assert_eq!(store.link(&id, "salesforce").await.unwrap(), None);
-    assert_eq!(store.links(&conversation_id("b")).await.unwrap(), []);
-    let mut changed = link(&id, "rt", "1");
-    changed.ticket.status = "solved".into();
-    changed.entries.push("e3".into());
-    store.commit(&lease, Commit { links: vec![changed.clone()], ..Commit::default() }).await.unwrap();
-    assert_eq!(store.link(&id, "rt").await.unwrap(), Some(changed));
-}
-
-pub(crate) async fn a_ticket_leads_to_its_conversation(instance: &mut impl Instance) {
-    let store = instance.store();
-    let id = conversation_id("a");
-    let stranger = arrival("early", ticket_route("zendesk", "4711"));
-    assert_eq!(store.append(vec![stranger.clone()]).await.unwrap(), [Appended::Stranger]);
-    assert_eq!(store.event(&stranger.id).await.unwrap(), None, "nothing is kept of a stranger");
-    let lease = own(&store, &id).await;
-    store.commit(&lease, Commit { links: vec![link(&id, "zendesk", "4711")], ..Commit::default() }).await.unwrap();
-    // The ticket is known now: the same webhook, delivered again, is taken. Another desk's ticket is not it.
-    let found = store.append(vec![stranger, arrival("rt", ticket_route("rt", "4711"))]).await.unwrap();
-    let expected = Appended::New { partition: lease.partition, conversation: id.clone() };
-    assert_eq!(found, [expected.clone(), Appended::Stranger]);
-    // A follow-up ticket takes its place, and late news of the first one still arrives.
-    store.commit(&lease, Commit { links: vec![link(&id, "zendesk", "4712")], ..Commit::default() }).await.unwrap();
-    let both = vec![arrival("late", ticket_route("zendesk", "4711")), arrival("new", ticket_route("zendesk", "4712"))];
-    assert_eq!(store.append(both).await.unwrap(), [expected.clone(), expected]);
-}
+use super::{Instance, journal, own};
 
 pub(crate) async fn media_is_kept(instance: &mut impl Instance) {
     let store = instance.store();
@@ -213,7 +178,7 @@ pub(crate) async fn reopening_keeps_everything(instance: &mut impl Instance) {
         conversation: Some((0, conversation(&id, "kept"))),
         put_tasks: vec![task("one", &id, 1), task("two", &id, 2)],
         set_timers: vec![timer("sla", &id, 9)],
-        links: vec![link(&id, "zendesk", "4711")],
+        links: vec![written(&id, "zendesk", "4711")],
         reports: vec![report("1", 1)],
         ..Commit::default()
     };
@@ -221,7 +186,7 @@ pub(crate) async fn reopening_keeps_everything(instance: &mut impl Instance) {
     let letter = dead(task("two", &id, 2), 7);
     store.commit(&lease, Commit { dead_letters: vec![letter], ..Commit::default() }).await.unwrap();
     let all = EventFilter { limit: 100, ..EventFilter::default() };
-    let pending = store.load(&lease).await.unwrap();
+    let pending = (store.load(&lease).await.unwrap(), journal(&store, &lease).await);
     let before = (
         store.events(&all).await.unwrap(),
         store.conversation(&id).await.unwrap(),
@@ -230,12 +195,12 @@ pub(crate) async fn reopening_keeps_everything(instance: &mut impl Instance) {
         store.reports(9).await.unwrap(),
         store.partitions(),
     );
-    assert_eq!((pending.journal.len(), pending.tasks.len(), pending.timers.len()), (2, 1, 1));
+    assert_eq!((pending.0.tasks.len(), pending.0.timers.len(), pending.1.len()), (1, 1, 2));
     drop(store);
     instance.reopen().await;
     let store = instance.store();
     let lease = own(&store, &id).await;
-    assert_eq!(store.load(&lease).await.unwrap(), pending);
+    assert_eq!((store.load(&lease).await.unwrap(), journal(&store, &lease).await), pending);
     let after = (
         store.events(&all).await.unwrap(),
         store.conversation(&id).await.unwrap(),

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::codes::Class::{self, Credential, Permanent, Retry};
 use super::codes::by_number;
+use super::redact::redacted;
 use crate::wire::Fields;
 
 /// With code 100: the object in the URL does not exist, or the token may not see it.
@@ -21,24 +22,26 @@ const MAX_WAIT: Duration = Duration::from_secs(3600);
 /// Characters of Meta's words that are kept.
 const MAX_REASON: usize = 300;
 
-/// What a call's URL names.
+/// What was asked of Meta.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Subject {
-    /// Our number: if it is not there, the configuration or the token is wrong.
-    Number,
-    /// A file: if it is not there, it is gone.
+pub(super) enum Purpose {
+    /// A message to be sent: the one thing that must not be done twice.
+    Send,
+    /// A receipt or a sign of typing: doing it twice is doing it once.
+    Receipt,
+    /// A file, or where it is: asking changes nothing.
     File,
 }
 
 /// What an answer other than success means.
-pub(super) fn failure(subject: Subject, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
+pub(super) fn failure(purpose: Purpose, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
     let error =
         serde_json::from_slice::<&RawValue>(body).ok().and_then(Fields::of).and_then(|answer| answer.object("error"));
     let code = error.as_ref().and_then(|error| error.text("code")?.parse().ok());
     let class = match (code, &error) {
-        (Some(code), Some(error)) => by_code(subject, code, error).unwrap_or_else(|| by_status(subject, status, error)),
-        (_, Some(error)) => by_status(subject, status, error),
-        (_, None) => by_status(subject, status, &Fields::default()),
+        (Some(code), Some(error)) => by_code(purpose, code, error).unwrap_or_else(|| by_status(purpose, status, error)),
+        (_, Some(error)) => by_status(purpose, status, error),
+        (_, None) => by_status(purpose, status, &Fields::default()),
     };
     let reason = reason(status, code, error.as_ref());
     match class {
@@ -46,30 +49,43 @@ pub(super) fn failure(subject: Subject, status: StatusCode, headers: &HeaderMap,
         Credential => Failure::Credential { reason },
         Retry(seconds) => {
             let after = retry_after(headers).max((seconds > 0).then(|| Duration::from_secs(seconds)));
-            // A gateway on the way gave up waiting: the request may well have reached its end.
-            let uncertain = error.is_none()
-                && subject == Subject::Number
-                && matches!(status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT);
-            Failure::Retry { after, reason, uncertain }
+            Failure::Retry { after, reason, uncertain: purpose == Purpose::Send && may_be_sent(status, code) }
         }
     }
 }
 
-fn by_code(subject: Subject, code: i64, error: &Fields<'_>) -> Option<Class> {
+/// Whether a message may have been sent although the answer is an error that is worth another try.
+///
+/// | answer | sent? | why |
+/// |---|---|---|
+/// | below 500 | no | a refusal, whatever the code is |
+/// | 5xx, code 1 or 131000 | unknown | "something went wrong": Meta does not say where, so it may have been behind the send |
+/// | 5xx, any other code | no | Meta names what was in the way: 2 and 131016 say that the service is not to be had |
+/// | 503 without a code | no | whoever says that there is no service has not passed the request on |
+/// | other 5xx without a code | unknown | something on the way gave up on an answer (502, 504, 520, 522, 524) or broke (500) |
+fn may_be_sent(status: StatusCode, code: Option<i64>) -> bool {
+    status.is_server_error()
+        && match code {
+            Some(code) => matches!(code, 1 | 131_000),
+            None => status != StatusCode::SERVICE_UNAVAILABLE,
+        }
+}
+
+fn by_code(purpose: Purpose, code: i64, error: &Fields<'_>) -> Option<Class> {
     let no_such_object =
         code == 33 || code == 100 && error.text("error_subcode").as_deref() == Some(SUBCODE_NO_SUCH_OBJECT);
     if no_such_object {
-        return Some(if subject == Subject::Number { Credential } else { Permanent });
+        return Some(if purpose == Purpose::File { Permanent } else { Credential });
     }
     by_number(code)
 }
 
-fn by_status(subject: Subject, status: StatusCode, error: &Fields<'_>) -> Class {
+fn by_status(purpose: Purpose, status: StatusCode, error: &Fields<'_>) -> Class {
     match status {
         _ if error.flag("is_transient") => Retry(0),
         StatusCode::UNAUTHORIZED => Credential,
         // Links to files end after minutes; the next try asks for a new one, and that answer knows whether the file is gone.
-        StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::GONE if subject == Subject::File => Retry(0),
+        StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::GONE if purpose == Purpose::File => Retry(0),
         StatusCode::FORBIDDEN => Credential,
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => Retry(0),
         status if status.is_client_error() => Permanent,
@@ -94,7 +110,7 @@ fn reason(status: StatusCode, code: Option<i64>, error: Option<&Fields<'_>>) -> 
     let details = details.or_else(|| error.text("error_user_msg")).filter(|details| details != title);
     for part in [Some(title.to_owned()).filter(|title| !title.is_empty()), details].into_iter().flatten() {
         reason.push_str(": ");
-        reason.push_str(&without_numbers(&part));
+        reason.push_str(&redacted(&part));
     }
     let mut reason: String = reason.chars().take(MAX_REASON).collect();
     if let Some(trace) = error.text("fbtrace_id") {
@@ -103,22 +119,6 @@ fn reason(status: StatusCode, code: Option<i64>, error: Option<&Fields<'_>>) -> 
         reason.push(')');
     }
     reason
-}
-
-/// Reasons stand in logs: a run of seven digits and more may be a phone number.
-fn without_numbers(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let mut digits = String::new();
-    for letter in text.chars().chain(std::iter::once('\0')) {
-        if letter.is_ascii_digit() {
-            digits.push(letter);
-            continue;
-        }
-        shown.push_str(if digits.len() < 7 { &digits } else { "…" });
-        digits.clear();
-        shown.push(if letter.is_control() { ' ' } else { letter });
-    }
-    shown.trim_end().to_owned()
 }
 
 /// Seconds, or an HTTP date.
@@ -134,8 +134,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(wait.min(MAX_WAIT))
 }
 
-/// What it means that no whole answer came. `repeatable`: doing it twice is doing it once.
-pub(super) fn transport(error: reqwest::Error, repeatable: bool) -> Failure {
+/// What it means that no whole answer came.
+pub(super) fn transport(error: reqwest::Error, purpose: Purpose) -> Failure {
     let error = error.without_url();
     let mut reason = String::from("no answer from WhatsApp: ");
     reason.push_str(&error.to_string());
@@ -147,7 +147,7 @@ pub(super) fn transport(error: reqwest::Error, repeatable: bool) -> Failure {
     }
     if error.is_builder() {
         Failure::permanent(reason)
-    } else if repeatable || error.is_connect() {
+    } else if purpose != Purpose::Send || error.is_connect() {
         Failure::retry(reason)
     } else {
         Failure::uncertain(reason)
@@ -158,8 +158,8 @@ pub(super) fn transport(error: reqwest::Error, repeatable: bool) -> Failure {
 mod tests {
     use super::*;
 
-    fn judged(subject: Subject, status: u16, body: &str) -> Failure {
-        failure(subject, StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())
+    fn judged(purpose: Purpose, status: u16, body: &str) -> Failure {
+        failure(purpose, StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())
     }
 
     fn coded(code: i64) -> String {
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn the_documented_codes_have_their_class() {
-        let class = |code| match judged(Subject::Number, 400, &coded(code)) {
+        let class = |code| match judged(Purpose::Send, 400, &coded(code)) {
             Failure::Retry { uncertain: false, .. } => "retry",
             Failure::Retry { .. } => "uncertain",
             Failure::Credential { .. } => "credential",
@@ -204,33 +204,74 @@ mod tests {
 
     #[test]
     fn an_unknown_code_is_judged_by_the_status() {
-        assert!(matches!(judged(Subject::Number, 500, &coded(999_999)), Failure::Retry { uncertain: false, .. }));
-        assert!(matches!(judged(Subject::Number, 429, &coded(999_999)), Failure::Retry { .. }));
-        assert!(matches!(judged(Subject::Number, 401, &coded(999_999)), Failure::Credential { .. }));
-        assert!(matches!(judged(Subject::Number, 400, &coded(999_999)), Failure::Permanent { .. }));
+        assert!(matches!(judged(Purpose::Send, 500, &coded(999_999)), Failure::Retry { uncertain: false, .. }));
+        assert!(matches!(judged(Purpose::Send, 429, &coded(999_999)), Failure::Retry { .. }));
+        assert!(matches!(judged(Purpose::Send, 401, &coded(999_999)), Failure::Credential { .. }));
+        assert!(matches!(judged(Purpose::Send, 400, &coded(999_999)), Failure::Permanent { .. }));
         let transient = r#"{"error":{"message":"Try again","code":"999999","is_transient":true}}"#;
-        assert!(matches!(judged(Subject::Number, 400, transient), Failure::Retry { .. }));
+        assert!(matches!(judged(Purpose::Send, 400, transient), Failure::Retry { .. }));
     }
 
     #[test]
     fn without_json_the_status_decides() {
-        for (status, uncertain) in [(429, false), (500, false), (503, false), (502, true), (504, true)] {
-            let Failure::Retry { uncertain: found, .. } = judged(Subject::Number, status, "<html>") else {
-                panic!("{status}");
-            };
-            assert_eq!(found, uncertain, "{status}");
+        assert!(matches!(judged(Purpose::Send, 401, ""), Failure::Credential { .. }));
+        assert!(matches!(judged(Purpose::Send, 404, "Not Found"), Failure::Permanent { .. }));
+        assert!(matches!(judged(Purpose::Send, 302, ""), Failure::Retry { uncertain: false, .. }));
+    }
+
+    #[test]
+    fn a_send_is_uncertain_where_nobody_says_that_it_did_not_happen() {
+        let (page, text) = ("<html>", r#"{"error":"upstream"}"#);
+        let (uncoded, transient) = (r#"{"error":{"message":"x"}}"#, r#"{"error":{"is_transient":true}}"#);
+        let (unknown, fault, outage, down) = (coded(1), coded(131_000), coded(2), coded(131_016));
+        for (status, body, expected) in [
+            (500, "", true),
+            (500, page, true),
+            (500, text, true),
+            (500, uncoded, true),
+            (500, transient, true),
+            (502, page, true),
+            (504, page, true),
+            (507, page, true),
+            (520, page, true),
+            (522, page, true),
+            (524, page, true),
+            (599, page, true),
+            (503, page, false),
+            (503, uncoded, false),
+            (429, page, false),
+            (408, page, false),
+            (400, transient, false),
+            (500, &unknown, true),
+            (503, &unknown, true),
+            (500, &fault, true),
+            (503, &fault, true),
+            (400, &unknown, false),
+            (400, &fault, false),
+            (429, &fault, false),
+            (500, &outage, false),
+            (503, &outage, false),
+            (500, &down, false),
+            (500, &coded(131_056), false),
+        ] {
+            for purpose in [Purpose::Send, Purpose::Receipt, Purpose::File] {
+                let Failure::Retry { uncertain, .. } = judged(purpose, status, body) else {
+                    panic!("{purpose:?} {status} {body}");
+                };
+                assert_eq!(uncertain, expected && purpose == Purpose::Send, "{purpose:?} {status} {body}");
+            }
         }
-        assert!(matches!(judged(Subject::Number, 401, ""), Failure::Credential { .. }));
-        assert!(matches!(judged(Subject::Number, 404, "Not Found"), Failure::Permanent { .. }));
-        assert!(matches!(judged(Subject::Number, 302, ""), Failure::Retry { .. }));
+        assert!(matches!(judged(Purpose::Send, 500, &coded(190)), Failure::Credential { .. }));
+        assert!(matches!(judged(Purpose::Send, 500, &coded(131_047)), Failure::Permanent { .. }));
     }
 
     #[test]
     fn what_does_not_exist_is_our_number_or_a_file_that_is_gone() {
         let missing = r#"{"error":{"message":"Unsupported get request.","code":100,"error_subcode":33}}"#;
-        assert!(matches!(judged(Subject::Number, 400, missing), Failure::Credential { .. }));
-        assert!(matches!(judged(Subject::File, 400, missing), Failure::Permanent { .. }));
-        assert!(matches!(judged(Subject::File, 404, "expired"), Failure::Retry { uncertain: false, .. }));
+        assert!(matches!(judged(Purpose::Send, 400, missing), Failure::Credential { .. }));
+        assert!(matches!(judged(Purpose::Receipt, 400, missing), Failure::Credential { .. }));
+        assert!(matches!(judged(Purpose::File, 400, missing), Failure::Permanent { .. }));
+        assert!(matches!(judged(Purpose::File, 404, "expired"), Failure::Retry { uncertain: false, .. }));
     }
 
     #[test]
@@ -238,7 +279,7 @@ mod tests {
         let wait = |code: i64, header: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(RETRY_AFTER, header.parse().unwrap());
-            match failure(Subject::Number, StatusCode::TOO_MANY_REQUESTS, &headers, coded(code).as_bytes()) {
+            match failure(Purpose::Send, StatusCode::TOO_MANY_REQUESTS, &headers, coded(code).as_bytes()) {
                 Failure::Retry { after, .. } => after.map(|after| after.as_secs()),
                 other => panic!("{other}"),
             }
@@ -255,13 +296,13 @@ mod tests {
     #[test]
     fn reasons_say_what_is_wrong_and_no_phone_number() {
         let body = r#"{"error":{"message":"(#131030) Recipient not in allowed list","code":131030,
-            "error_data":{"messaging_product":"whatsapp","details":"447700900001 is not\non the list"},"fbtrace_id":"Az8"}}"#;
+            "error_data":{"messaging_product":"whatsapp","details":"+44 7700 900001 is not\non the list (#131030) of wamid.HBgM="},"fbtrace_id":"Az8"}}"#;
         assert_eq!(
-            judged(Subject::Number, 400, body).reason(),
-            "WhatsApp error 131030: Recipient not in allowed list: … is not on the list (fbtrace_id Az8)"
+            judged(Purpose::Send, 400, body).reason(),
+            "WhatsApp error 131030: Recipient not in allowed list: … is not on the list (#131030) of … (fbtrace_id Az8)"
         );
         assert_eq!(
-            judged(Subject::Number, 502, "<html>").reason(),
+            judged(Purpose::Send, 502, "<html>").reason(),
             "WhatsApp answered 502 Bad Gateway without saying why"
         );
     }

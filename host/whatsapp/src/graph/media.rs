@@ -8,7 +8,7 @@ use patchbay_model::{Failure, Private};
 use reqwest::{RequestBuilder, Response};
 use url::Url;
 
-use super::errors::{self, Subject};
+use super::errors::{self, Purpose};
 use super::{Graph, answer};
 use crate::digest;
 use crate::normalise::media::mime;
@@ -43,7 +43,7 @@ impl Graph {
         let mut url = self.url(&[platform_id]);
         url.query_pairs_mut().append_pair("phone_number_id", &self.options.phone_number_id);
         let request = self.authorised(self.client.get(url)).timeout(self.options.timeout);
-        let body = answer::successful(request, Subject::File, true).await?;
+        let body = answer::successful(request, Purpose::File).await?;
         let remote = serde_json::from_slice(&body).ok().and_then(Fields::of).and_then(|file| remote(&file));
         remote.ok_or_else(|| Failure::retry("WhatsApp's answer about the file does not say where it is"))
     }
@@ -67,16 +67,17 @@ impl Graph {
         let silence = self.options.timeout;
         let response = within(silence, begin(request)).await?;
         Ok(stream::try_unfold(response, move |mut response| async move {
-            let chunk =
-                within(silence, async { response.chunk().await.map_err(|error| errors::transport(error, true)) });
+            let chunk = within(silence, async {
+                response.chunk().await.map_err(|error| errors::transport(error, Purpose::File))
+            });
             Ok(chunk.await?.map(|chunk| (chunk, response)))
         }))
     }
 }
 
 async fn begin(request: RequestBuilder) -> Result<Response, Failure> {
-    let response = request.send().await.map_err(|error| errors::transport(error, true))?;
-    if response.status().is_success() { Ok(response) } else { Err(answer::failure(response, Subject::File).await) }
+    let response = request.send().await.map_err(|error| errors::transport(error, Purpose::File))?;
+    if response.status().is_success() { Ok(response) } else { Err(answer::failure(response, Purpose::File).await) }
 }
 
 async fn within<T>(silence: Duration, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {

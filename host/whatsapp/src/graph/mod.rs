@@ -11,6 +11,7 @@ mod codes;
 mod errors;
 mod limits;
 mod media;
+mod redact;
 
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ use url::Url;
 pub use media::RemoteMedia;
 
 use crate::wire::Fields;
-use errors::Subject;
+use errors::Purpose;
 
 /// Meta's edge has refused the defaults of HTTP libraries.
 const USER_AGENT: &str = concat!("patchbay/", env!("CARGO_PKG_VERSION"));
@@ -129,7 +130,7 @@ impl Graph {
     /// By Meta's code. Permanent, without asking Meta, for what it is known not to take.
     pub async fn send(&self, to: &[Identity], message: &Outgoing, reference: &str) -> Result<String, Failure> {
         let body = body::message(to, message, reference)?;
-        let answer = self.post(&body, false).await?;
+        let answer = self.post(&body, Purpose::Send).await?;
         let id = serde_json::from_slice(&answer).ok().and_then(Fields::of).and_then(|answer| {
             let message = Fields::of(answer.list("messages").first()?)?;
             message.text("id")
@@ -150,13 +151,13 @@ impl Graph {
         if let Some(body) = body.as_object_mut().filter(|_| typing) {
             body.insert("typing_indicator".into(), json!({ "type": "text" }));
         }
-        self.post(&body, true).await.map(|_| ())
+        self.post(&body, Purpose::Receipt).await.map(|_| ())
     }
 
-    async fn post(&self, body: &serde_json::Value, repeatable: bool) -> Result<Vec<u8>, Failure> {
+    async fn post(&self, body: &serde_json::Value, purpose: Purpose) -> Result<Vec<u8>, Failure> {
         let url = self.url(&[&self.options.phone_number_id, "messages"]);
         let request = self.authorised(self.client.post(url)).timeout(self.options.timeout).json(body);
-        answer::successful(request, Subject::Number, repeatable).await
+        answer::successful(request, purpose).await
     }
 
     fn authorised(&self, request: RequestBuilder) -> RequestBuilder {

@@ -1,13 +1,17 @@
 //! The gateway, through the component's imports. One function for each import, so that an import that is not called is
 //! not linked.
 
+use wasip2::clocks::monotonic_clock;
 use wasip2::http::outgoing_handler;
-use wasip2::http::types::{ErrorCode, Fields, IncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme};
+use wasip2::http::types::{
+    ErrorCode, Fields, IncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme,
+};
+use wasip2::io::poll::{Pollable, poll};
 use wasip2::io::streams::{OutputStream, StreamError};
 
 use crate::bindings::handler::patchbay::plugin::{blobs, context, uploads};
 use crate::http::{Answer, SendError, Sent};
-use crate::{Level, MediaReader, Timestamp, Upload};
+use crate::{Level, MediaReader, Period, Timestamp, Upload};
 
 /// Bytes read from an answer at a time.
 const CHUNK: u64 = 64 * 1024;
@@ -61,23 +65,71 @@ impl Host {
         let request = request(&sent)?;
         let refused = |_| SendError::Refused("the request has no body to write to".into());
         let body = request.body().map_err(refused)?;
+        let deadline = Deadline::of(sent.timeout);
+        let options = sent.timeout.map(options);
         // The host takes the body while the request is on its way: start the request first, or a body larger than the
         // host's buffer waits for ever.
-        let answer = outgoing_handler::handle(request, None).map_err(|code| broken(&code))?;
+        let answer = outgoing_handler::handle(request, options).map_err(|code| broken(&code))?;
         if !sent.body.is_empty() {
             let stream = body.write().map_err(refused)?;
             // A peer may answer, or close, before it has read everything: its answer says more than our write.
-            let _ = write_all(&stream, &sent.body);
+            let _ = write_all(&stream, &sent.body, &deadline);
         }
         // A broken request shows in its answer.
         let _ = OutgoingBody::finish(body, None);
-        answer.subscribe().block();
+        if !deadline.wait(&answer.subscribe()) {
+            return Err(deadline.over());
+        }
         match answer.get() {
-            Some(Ok(Ok(response))) => read(&response),
+            Some(Ok(Ok(response))) => read(&response, &deadline),
             Some(Ok(Err(code))) => Err(broken(&code)),
             Some(Err(())) | None => Err(SendError::Broken("the host gave no answer".into())),
         }
     }
+}
+
+/// When a request has to be over. The host's timeouts leave out the body, and each of them starts anew: this counts them
+/// together.
+struct Deadline {
+    after: Option<(Period, Pollable)>,
+}
+
+impl Deadline {
+    fn of(timeout: Option<Period>) -> Self {
+        let start = |after: Period| (after, monotonic_clock::subscribe_duration(nanoseconds(after)));
+        Self { after: timeout.map(start) }
+    }
+
+    /// Waits until something is ready; false if the time is over before.
+    fn wait(&self, something: &Pollable) -> bool {
+        match &self.after {
+            None => {
+                something.block();
+                true
+            }
+            Some((_, end)) => !poll(&[something, end]).contains(&1),
+        }
+    }
+
+    fn over(&self) -> SendError {
+        let after = self.after.as_ref().map_or(Period::from_millis(0), |(after, _)| *after);
+        SendError::Broken(format!("no whole answer within {after}"))
+    }
+}
+
+fn nanoseconds(period: Period) -> u64 {
+    period.as_millis().saturating_mul(1_000_000)
+}
+
+/// The same for the host, so that it gives up a connection that nobody waits for. A host that knows none of them waits
+/// as long as it likes; we do not.
+fn options(timeout: Period) -> RequestOptions {
+    let options = RequestOptions::new();
+    let nanoseconds = Some(nanoseconds(timeout));
+    let _ = options.set_connect_timeout(nanoseconds);
+    let _ = options.set_first_byte_timeout(nanoseconds);
+    let _ = options.set_between_bytes_timeout(nanoseconds);
+    options
 }
 
 fn request(sent: &Sent) -> Result<OutgoingRequest, SendError> {
@@ -117,13 +169,15 @@ fn request(sent: &Sent) -> Result<OutgoingRequest, SendError> {
     Ok(request)
 }
 
-/// Writes as much at a time as the host takes.
-fn write_all(stream: &OutputStream, mut bytes: &[u8]) -> Result<(), StreamError> {
+/// Writes as much at a time as the host takes, until the time is over.
+fn write_all(stream: &OutputStream, mut bytes: &[u8], deadline: &Deadline) -> Result<(), StreamError> {
     let ready = stream.subscribe();
     while !bytes.is_empty() {
         let room = usize::try_from(stream.check_write()?).unwrap_or(usize::MAX);
         if room == 0 {
-            ready.block();
+            if !deadline.wait(&ready) {
+                return Ok(());
+            }
             continue;
         }
         let Some((now, later)) = bytes.split_at_checked(room.min(bytes.len())) else { break };
@@ -131,20 +185,24 @@ fn write_all(stream: &OutputStream, mut bytes: &[u8]) -> Result<(), StreamError>
         bytes = later;
     }
     stream.flush()?;
-    ready.block();
+    deadline.wait(&ready);
     stream.check_write().map(|_| ())
 }
 
-fn read(response: &IncomingResponse) -> Result<Answer, SendError> {
+fn read(response: &IncomingResponse, deadline: &Deadline) -> Result<Answer, SendError> {
     let cut = || SendError::Broken("the answer broke off".into());
     let headers = response.headers().entries();
     let headers =
         headers.into_iter().map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned())).collect();
     let body = response.consume().map_err(|()| cut())?;
     let stream = body.stream().map_err(|()| cut())?;
+    let ready = stream.subscribe();
     let mut bytes = Vec::new();
     loop {
-        match stream.blocking_read(CHUNK) {
+        if !deadline.wait(&ready) {
+            return Err(deadline.over());
+        }
+        match stream.read(CHUNK) {
             Ok(piece) => bytes.extend_from_slice(&piece),
             Err(StreamError::Closed) => break,
             Err(StreamError::LastOperationFailed(_)) => return Err(cut()),

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
+use crate::Period;
 use crate::http::Answer;
 
 /// Expected requests in their order, each with its answer.
@@ -39,6 +40,8 @@ pub struct Recorded {
     pub headers: Vec<(String, String)>,
     /// The body; of an upload, with the media in it.
     pub body: Vec<u8>,
+    /// How long it may take, if the plugin said so.
+    pub timeout: Option<Period>,
 }
 
 impl Recorded {

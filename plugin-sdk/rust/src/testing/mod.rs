@@ -206,7 +206,8 @@ impl Host {
     }
 
     pub(crate) fn send(&self, sent: Sent) -> Result<Answer, SendError> {
-        let sent = Recorded { method: sent.method, url: sent.url, headers: sent.headers, body: sent.body };
+        let Sent { method, url, headers, body, timeout } = sent;
+        let sent = Recorded { method, url, headers, body, timeout };
         self.state.borrow_mut().http.send(sent).map_err(SendError::Broken)
     }
 
@@ -219,7 +220,8 @@ impl Host {
                 Part::MediaBase64(id) => body.extend(base64(&self.stored(&id)?)),
             }
         }
-        let sent = Recorded { method: upload.method, url: upload.url, headers: upload.headers, body };
+        let Upload { method, url, headers, .. } = upload;
+        let sent = Recorded { method, url, headers, body, timeout: None };
         self.state.borrow_mut().http.send(sent)
     }
 
@@ -247,6 +249,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::Period;
 
     #[test]
     fn signatures_are_checked_for_real() {
@@ -275,6 +278,35 @@ mod tests {
         assert!(upload.bytes("<").media("m1").bytes("|").media_base64("m1").bytes(">").send().unwrap().is_success());
         assert_eq!(host.requests()[0].body, b"<hello|aGVsbG8=>");
         host.finish();
+    }
+
+    #[test]
+    fn an_upload_that_is_not_granted_stays_so() {
+        let http = FakeHttp::new().expect("POST", "/uploads").answer_with(
+            403,
+            &[("x-patchbay-denied", "path")],
+            "plugin `p` is not granted this path of x.example; to allow it:\n…",
+        );
+        let cx = FakeHost::new().http(http).context();
+        let failure = cx.upload("POST", "https://x.example/uploads").send().unwrap().failure();
+        let why = "POST x.example: not granted (path): plugin `p` is not granted this path of x.example";
+        assert_eq!(failure, Some(Failure::permanent(why)));
+    }
+
+    #[test]
+    fn a_request_says_how_long_it_may_take() {
+        let http = FakeHttp::new()
+            .expect("GET", "/a")
+            .answer(200, json!({}))
+            .expect("GET", "/b")
+            .break_off("no whole answer within 250ms");
+        let host = FakeHost::new().http(http);
+        let cx = host.context();
+        cx.http().get("https://x.example/a").send().unwrap();
+        let failure = cx.http().get("https://x.example/b").timeout(Period::from_millis(250)).send().unwrap_err();
+        assert_eq!(failure, Failure::retry("GET x.example: no whole answer within 250ms"));
+        let timeouts: Vec<_> = host.requests().into_iter().map(|request| request.timeout).collect();
+        assert_eq!(timeouts, [None, Some(Period::from_millis(250))]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use patchbay_plugin::testing::{FakeHost, FakeHttp};
-use patchbay_plugin::{Added, Desk, Snapshot, Ticket};
-use serde_json::json;
+use patchbay_plugin::{Added, Desk, Failure, Level, Snapshot, Ticket};
+use serde_json::{Value, json};
 
 use super::{given, known};
 use crate::Zendesk;
@@ -23,24 +23,80 @@ fn a_ticket_is_found_by_its_key() {
     }
 }
 
+const NEWEST_AUDITS: &str = "/api/v2/tickets/7/audits?page%5Bsize%5D=100&sort=-created_at";
+
+fn audit(key: &str, comment: u64) -> Value {
+    json!({
+        "metadata": { "custom": { "patchbay_key": key }, "system": {} },
+        "events": [{ "id": 1, "type": "Change" }, { "id": comment, "type": "Comment" }],
+    })
+}
+
+/// A page of audits, with a link to the page `next`.
+fn audits(audits: &[Value], next: u32, has_more: bool) -> Value {
+    json!({
+        "audits": audits,
+        "meta": { "has_more": has_more, "after_cursor": "c" },
+        "links": { "prev": null, "next": format!("https://acme.example/api/v2/tickets/7/audits?page%5Bafter%5D={next}") },
+    })
+}
+
+fn find_entry(http: FakeHttp) -> (Result<Option<Added>, Failure>, FakeHost) {
+    let host = FakeHost::new().http(http);
+    let found = Zendesk::find_entry(&given(), "key-2", &known("open"), &host.context());
+    host.finish();
+    (found, host)
+}
+
 #[test]
 fn an_entry_is_found_by_its_key_on_a_later_page() {
-    let audit = |key: &str, comment: u64| {
-        json!({
-            "metadata": { "custom": { "patchbay_key": key }, "system": {} },
-            "events": [{ "id": 1, "type": "Change" }, { "id": comment, "type": "Comment" }],
-        })
-    };
-    let second = "https://acme.example/api/v2/tickets/7/audits?page=2";
+    let mut http = FakeHttp::new()
+        .expect("GET", NEWEST_AUDITS)
+        .answer(200, audits(&[json!({ "events": [] }), audit("other", 60)], 2, true));
+    for page in 2..10 {
+        let path = format!("/api/v2/tickets/7/audits?page%5Bafter%5D={page}");
+        http = http.expect("GET", &path).answer(200, audits(&[audit("other", 60)], page + 1, true));
+    }
+    let tenth = "/api/v2/tickets/7/audits?page%5Bafter%5D=10";
+    let http = http.expect("GET", tenth).answer(200, audits(&[audit("key-2", 41)], 11, true));
+    let (added, host) = find_entry(http);
+    assert_eq!(added, Ok(Some(Added { entry: Some("41".into()), ticket: known("open") })));
+    assert_eq!(host.logged(), []);
+}
+
+#[test]
+fn the_last_page_of_audits_ends_the_search() {
     let http = FakeHttp::new()
-        .expect("GET", "/api/v2/tickets/7/audits")
-        .answer(200, json!({ "audits": [{ "events": [] }, audit("other", 60)], "next_page": second }))
-        .expect("GET", "/api/v2/tickets/7/audits?page=2")
-        .answer(200, json!({ "audits": [audit("key-2", 41)], "next_page": null }));
-    let host = FakeHost::new().http(http);
-    let added = Zendesk::find_entry(&given(), "key-2", &known("open"), &host.context()).unwrap();
-    assert_eq!(added, Some(Added { entry: Some("41".into()), ticket: known("open") }));
-    host.finish();
+        .expect("GET", NEWEST_AUDITS)
+        .answer(200, audits(&[audit("other", 60)], 2, false))
+        .expect("GET", "/api/v2/tickets?external_id=key-2")
+        .answer(200, json!({ "tickets": [] }));
+    let (added, host) = find_entry(http);
+    assert_eq!((added, host.logged()), (Ok(None), Vec::new()));
+}
+
+#[test]
+fn a_search_that_gives_up_says_so() {
+    let mut http = FakeHttp::new().expect("GET", NEWEST_AUDITS).answer(200, audits(&[audit("other", 60)], 2, true));
+    for page in 2..11 {
+        let path = format!("/api/v2/tickets/7/audits?page%5Bafter%5D={page}");
+        http = http.expect("GET", &path).answer(200, audits(&[audit("other", 60)], page + 1, true));
+    }
+    let http = http.expect("GET", "/api/v2/tickets?external_id=key-2").answer(200, json!({ "tickets": [] }));
+    let (added, host) = find_entry(http);
+    assert_eq!(added, Ok(None));
+    assert_eq!(host.logged(), [(Level::Warn, "ticket 7: key key-2 is not in 1000 of its audits".to_owned())]);
+}
+
+#[test]
+fn an_entry_may_be_in_the_fresh_ticket_after_a_deleted_one() {
+    let http = FakeHttp::new()
+        .expect("GET", NEWEST_AUDITS)
+        .answer(404, json!({ "error": "RecordNotFound" }))
+        .expect("GET", "/api/v2/tickets?external_id=key-2")
+        .answer(200, json!({ "tickets": [{ "id": 8, "status": "new", "requester_id": 50 }] }));
+    let (added, _) = find_entry(http);
+    assert_eq!(added.unwrap().unwrap().ticket.id, "8");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use patchbay_plugin::testing::{FakeHost, FakeHttp, NOW, hmac_sha256};
-use patchbay_plugin::{Activity, AgentEntry, Desk, DeskActivity, Failure, Notice, RemoteFile, Webhook};
+use patchbay_plugin::{Activity, AgentEntry, Desk, DeskActivity, Failure, Notice, Period, RemoteFile, Webhook};
 use serde_json::{Value, json};
 
 use super::given;
@@ -108,9 +108,15 @@ fn files_that_the_webhook_leaves_out_are_looked_up() {
         (FakeHttp::new().expect("GET", "/api/v2/tickets/7/comments").answer(200, comments), vec![file()]),
         // The words count more than the files.
         (FakeHttp::new().expect("GET", "/api/v2/tickets/7/comments").answer_with(503, &[], "down"), Vec::new()),
+        (FakeHttp::new().expect("GET", "/api/v2/tickets/7/comments").answer_with(404, &[], ""), Vec::new()),
+        (FakeHttp::new().expect("GET", "/api/v2/tickets/7/comments").answer_with(200, &[], "<html>"), Vec::new()),
+        (FakeHttp::new().expect("GET", "/api/v2/tickets/7/comments").break_off("no whole answer"), Vec::new()),
     ] {
-        let activity = receive(FakeHost::new().http(http), &body).unwrap().pop().unwrap();
+        let host = FakeHost::new().http(http);
+        let activity = receive(host.clone(), &body).unwrap().pop().unwrap();
         assert_eq!(activity.what, Activity::Entry(entry(attachments)));
+        // The gateway waits four seconds for the whole call.
+        assert_eq!(host.requests()[0].timeout, Some(Period::from_millis(1500)));
     }
 }
 

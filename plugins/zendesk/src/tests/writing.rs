@@ -8,6 +8,15 @@ use crate::Zendesk;
 const CLOSED: &str = r#"{"error":"RecordInvalid","description":"Record validation errors",
     "details":{"status":[{"description":"Status: closed prevents ticket update"}]}}"#;
 
+const NOT_FOUND: &str = r#"{"error":"RecordNotFound","description":"Not found"}"#;
+
+/// What Zendesk answers if a user cannot be what they are to be.
+fn refused(role: &str) -> Value {
+    let mut refused = json!({ "error": "RecordInvalid", "description": "Record validation errors" });
+    refused["details"][role] = json!([{ "description": format!("{role}: is invalid") }]);
+    refused
+}
+
 fn user() -> FakeHttp {
     FakeHttp::new()
         .expect("POST", "/api/v2/users/create_or_update")
@@ -41,9 +50,9 @@ fn a_ticket_is_created_once_for_a_user() {
         .answer(201, written(7, "new", 31));
     let host = FakeHost::new().http(http);
     let mut draft = draft("Where is my invoice?");
-    draft.fields = vec![("queue".into(), "billing".into())];
-    // The action named the queue only; the priority is the conversation's.
-    draft.conversation.assignment = Some(Assignment::to("other").priority(Priority::High));
+    // The gateway has put the conversation's queue and priority there, where the action named none.
+    draft.fields = vec![("priority".into(), "high".into()), ("queue".into(), "billing".into())];
+    draft.conversation.assignment = Some(Assignment::to("other").priority(Priority::Urgent));
     let added = Zendesk::create_ticket(&given(), "key-1", &draft, &host.context()).unwrap();
     let mut ticket = known("new");
     // The host knows the desk's name.
@@ -157,6 +166,118 @@ fn a_closed_ticket_gets_a_follow_up() {
 }
 
 #[test]
+fn a_deleted_ticket_gets_a_fresh_one() {
+    let http = FakeHttp::new()
+        .expect("PUT", "/api/v2/tickets/7")
+        .answer_with(404, &[], NOT_FOUND)
+        .expect("POST", "/api/v2/tickets")
+        .header("idempotency-key", "key-2")
+        .json(json!({ "ticket": {
+            "via_followup_source_id": null,
+            "external_id": "key-2",
+            "requester_id": 50,
+            "comment": { "body": "Me again", "author_id": 50 },
+            "tags": ["whatsapp"],
+            "metadata": { "custom": { "patchbay_key": "key-2" } },
+        } }))
+        .answer(201, written(8, "new", 51));
+    let host = FakeHost::new().http(http);
+    let added = add(&host, "open", &said("Me again")).unwrap();
+    assert_eq!((added.ticket.id.as_str(), added.ticket.desk.as_str()), ("8", "zd"));
+    assert_eq!(added.entry.as_deref(), Some("51"));
+    host.finish();
+
+    // It is the place that is wrong, and not the ticket.
+    let http = FakeHttp::new()
+        .expect("PUT", "/api/v2/tickets/7")
+        .answer_with(404, &[], NOT_FOUND)
+        .expect("POST", "/api/v2/tickets")
+        .answer_with(404, &[], "nobody here");
+    let failure = add(&FakeHost::new().http(http), "open", &said("Me again")).unwrap_err();
+    assert_eq!(failure, Failure::permanent("POST acme.example: 404 nobody here"));
+}
+
+#[test]
+fn a_customer_whose_user_is_gone_gets_another() {
+    for (role, requester) in [("author", Value::Null), ("requester", json!(77))] {
+        let http = FakeHttp::new()
+            .expect("PUT", "/api/v2/tickets/7")
+            .json(json!({ "ticket": { "comment": { "author_id": 50 }, "requester_id": null } }))
+            .answer(422, refused(role))
+            .expect("POST", "/api/v2/users/create_or_update")
+            .json(json!({ "user": { "external_id": "cu_1" } }))
+            .answer(201, json!({ "user": { "id": 77 } }))
+            .expect("PUT", "/api/v2/tickets/7")
+            .json(json!({ "ticket": {
+                "comment": { "body": "Hi", "author_id": 77 },
+                "requester_id": requester,
+                "status": "open",
+                "metadata": { "custom": { "patchbay_key": "key-2" } },
+            } }))
+            .answer(200, written(7, "open", 41));
+        let host = FakeHost::new().http(http);
+        let added = add(&host, "solved", &said("Hi")).unwrap();
+        // The ticket may still name the old one: what is kept is who the customer is now.
+        assert_eq!(added.ticket.data, [("user".to_owned(), "77".to_owned())]);
+        host.finish();
+    }
+}
+
+#[test]
+fn another_user_is_tried_once() {
+    let http = FakeHttp::new()
+        .expect("PUT", "/api/v2/tickets/7")
+        .answer(422, refused("author"))
+        .expect("POST", "/api/v2/users/create_or_update")
+        .answer(200, json!({ "user": { "id": 50 } }))
+        .expect("PUT", "/api/v2/tickets/7")
+        .answer(422, refused("author"));
+    let host = FakeHost::new().http(http);
+    assert!(matches!(add(&host, "open", &said("Hi")), Err(Failure::Permanent(_))));
+    host.finish();
+
+    // Nobody knows the customer of an entry that is not theirs.
+    let http = FakeHttp::new().expect("PUT", "/api/v2/tickets/7").answer(422, refused("requester"));
+    let entry = entry(Author::Bot("Router".into()), "Hi");
+    assert!(matches!(add(&FakeHost::new().http(http), "open", &entry), Err(Failure::Permanent(_))));
+}
+
+#[test]
+fn a_deleted_ticket_of_a_deleted_user_is_no_dead_end() {
+    let http = FakeHttp::new()
+        .expect("PUT", "/api/v2/tickets/7")
+        .answer_with(404, &[], NOT_FOUND)
+        .expect("POST", "/api/v2/tickets")
+        .answer(422, refused("requester"))
+        .expect("POST", "/api/v2/users/create_or_update")
+        .answer(201, json!({ "user": { "id": 77 } }))
+        .expect("PUT", "/api/v2/tickets/7")
+        .answer_with(404, &[], NOT_FOUND)
+        .expect("POST", "/api/v2/tickets")
+        .json(json!({ "ticket": { "requester_id": 77, "comment": { "author_id": 77 } } }))
+        .answer(201, written(8, "new", 51));
+    let host = FakeHost::new().http(http);
+    assert_eq!(add(&host, "open", &said("Hi")).unwrap().ticket.id, "8");
+    host.finish();
+}
+
+#[test]
+fn a_file_whose_upload_is_not_granted_is_left_out_at_once() {
+    let text = "plugin `zendesk` is not granted this path of acme.example; to allow it:\n…";
+    let http = FakeHttp::new()
+        .expect("POST", "/api/v2/uploads")
+        .answer_with(403, &[("x-patchbay-denied", "path")], text)
+        .expect("PUT", "/api/v2/tickets/7")
+        .answer(200, written(7, "open", 41));
+    let host = FakeHost::new().http(http).media("m1", "bytes");
+    let entry = Entry { media: vec![media(MediaKind::Video, "video/mp4")], ..said("Look") };
+    add(&host, "open", &entry).unwrap();
+    let body = host.requests()[1].json()["ticket"]["comment"]["body"].clone();
+    assert!(body.as_str().unwrap().starts_with("Look\n[video.mp4: could not be attached: "), "{body}");
+    host.finish();
+}
+
+#[test]
 fn a_file_that_zendesk_refuses_is_named_in_the_comment() {
     let http = FakeHttp::new()
         .expect("POST", "/api/v2/uploads")
@@ -187,11 +308,17 @@ fn words_do_not_wait_for_ever_for_a_file_that_cannot_be_sent() {
 #[test]
 fn answers_say_what_to_do_next() {
     let reason = |rest: &str| format!("PUT acme.example: {rest}");
-    let not_found = r#"{"error":"RecordNotFound"}"#;
     for (status, headers, body, failure) in [
         (401, [].as_slice(), "no", Failure::credential(reason("401 no"))),
         (403, &[], "", Failure::credential(reason("403"))),
-        (404, &[], not_found, Failure::permanent(reason(&format!("404 {not_found}")))),
+        (
+            403,
+            &[("x-patchbay-denied", "method")],
+            "plugin `zendesk` is not granted the method PUT at acme.example; to allow it:\n…",
+            Failure::permanent(reason(
+                "not granted (method): plugin `zendesk` is not granted the method PUT at acme.example",
+            )),
+        ),
         (409, &[], "", Failure::retry(reason("409"))),
         (422, &[], "Record invalid", Failure::permanent(reason("422 Record invalid"))),
         (429, &[("retry-after", "7")], "Too many", Failure::retry_after(7000, reason("429 Too many"))),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use patchbay_media::BlobError;
 use patchbay_model::event::MediaChecked;
+use patchbay_model::task::Lane;
 use patchbay_model::{Body, Effect, Failure, Task, Timestamp};
 use patchbay_store::{MediaRecord, MediaState};
 
@@ -14,13 +15,15 @@ use crate::engine::owner::Owner;
 /// The largest file that WhatsApp carries (documents, Cloud API media limits).
 const LARGEST_FILE: u64 = 100 * 1024 * 1024;
 
-pub(super) async fn execute(owner: &Arc<Owner>, channel: &str, task: &Task) -> Result<Done, Failed> {
+pub(super) async fn execute(owner: &Arc<Owner>, task: &Task) -> Result<Done, Failed> {
     let shared = owner.shared();
+    let misplaced = || Failure::permanent(format!("`{}` is no effect of the lane {}", task.effect.kind(), task.lane));
+    let Lane::Media(channel) = &task.lane else { return Err(misplaced().into()) };
     let Some(line) = shared.options.channels.get(channel) else {
-        return Err(Failure::permanent(format!("the number `{channel}` is not in the configuration")).into());
+        return Err(misplaced().into());
     };
     let Effect::FetchMedia { message, media } = &task.effect else {
-        return Err(Failure::permanent(format!("`{}` is no effect of a media lane", task.effect.kind())).into());
+        return Err(misplaced().into());
     };
     let remote = line.graph.media(&media.platform_id).await?;
     let bytes = line.graph.download(&remote).await?;

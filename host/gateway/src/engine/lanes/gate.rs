@@ -37,36 +37,47 @@ enum State {
     Probing { pause: Duration, reason: String, refused: bool },
 }
 
+#[derive(Debug)]
+struct Inner {
+    state: State,
+    /// How often it has been shut: what a call says that began before the last time is old news.
+    shut: u64,
+    /// How many calls have worked.
+    worked: u64,
+}
+
 /// A lane's gate.
 #[derive(Debug)]
 pub struct Gate {
-    state: Mutex<State>,
+    inner: Mutex<Inner>,
     changed: Notify,
+}
+
+/// The leave to make one call. Dropped without a verdict, it lets somebody else try.
+#[derive(Debug)]
+pub struct Pass<'a> {
+    gate: &'a Gate,
+    shut: u64,
+    open: bool,
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { state: Mutex::new(State::Working { failures: 0 }), changed: Notify::new() }
+        let inner = Inner { state: State::Working { failures: 0 }, shut: 0, worked: 0 };
+        Self { inner: Mutex::new(inner), changed: Notify::new() }
     }
 }
 
 impl Gate {
-    /// Waits until a call may be made. After a pause one call is let through to see; the others wait for its verdict.
-    pub async fn pass(&self) {
+    /// Waits until [`Gate::try_pass`] is worth asking.
+    pub async fn opened(&self) {
         loop {
             let changed = self.changed.notified();
-            let until = {
-                let mut state = self.lock();
-                match &mut *state {
-                    State::Working { .. } => return,
-                    State::Shut { until, pause, reason, refused } if *until <= Instant::now() => {
-                        let reason = std::mem::take(reason);
-                        *state = State::Probing { pause: *pause, reason, refused: *refused };
-                        return;
-                    }
-                    State::Shut { until, .. } => Some(*until),
-                    State::Probing { .. } => None,
-                }
+            let until = match &self.lock().state {
+                State::Working { .. } => return,
+                State::Shut { until, .. } if *until <= Instant::now() => return,
+                State::Shut { until, .. } => Some(*until),
+                State::Probing { .. } => None,
             };
             match until {
                 Some(until) => {
@@ -80,39 +91,28 @@ impl Gate {
         }
     }
 
-    /// Takes note of how a call went. `true`: the gate has just been shut.
-    pub fn record(&self, verdict: Verdict) -> bool {
-        let mut state = self.lock();
-        let next = match (&*state, verdict) {
-            (_, Verdict::Works) => State::Working { failures: 0 },
-            (State::Working { failures }, Verdict::Down(_)) if failures + 1 < FAILURES => {
-                State::Working { failures: failures + 1 }
+    /// The leave to make a call. After a pause only one call gets it, to see; the others wait for its verdict.
+    pub fn try_pass(&self) -> Option<Pass<'_>> {
+        let mut inner = self.lock();
+        match &mut inner.state {
+            State::Working { .. } => {}
+            State::Shut { until, pause, reason, refused } if *until <= Instant::now() => {
+                let reason = std::mem::take(reason);
+                inner.state = State::Probing { pause: *pause, reason, refused: *refused };
             }
-            (State::Shut { .. }, Verdict::Down(_) | Verdict::Refused(_)) => return false,
-            (before, Verdict::Down(reason)) => shut(before, reason, false, DOWN_FIRST, DOWN_LONGEST),
-            (before, Verdict::Refused(reason)) => shut(before, reason, true, REFUSED_FIRST, REFUSED_LONGEST),
-        };
-        let shut = matches!(next, State::Shut { .. });
-        *state = next;
-        drop(state);
-        self.changed.notify_waiters();
-        shut
+            State::Shut { .. } | State::Probing { .. } => return None,
+        }
+        Some(Pass { gate: self, shut: inner.shut, open: true })
     }
 
-    /// A call that was let through was not made: somebody else may try.
-    pub fn give_back(&self) {
-        let mut state = self.lock();
-        if let State::Probing { pause, reason, refused } = &mut *state {
-            let reason = std::mem::take(reason);
-            *state = State::Shut { until: Instant::now(), pause: *pause, reason, refused: *refused };
-            drop(state);
-            self.changed.notify_waiters();
-        }
+    /// How many calls have worked since the start.
+    pub fn worked(&self) -> u64 {
+        self.lock().worked
     }
 
     /// Why the gate is shut, if it is, and whether it is the credential.
     pub fn trouble(&self) -> Option<(String, bool)> {
-        match &*self.lock() {
+        match &self.lock().state {
             State::Working { .. } => None,
             State::Shut { reason, refused, .. } | State::Probing { reason, refused, .. } => {
                 Some((reason.clone(), *refused))
@@ -120,8 +120,53 @@ impl Gate {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pass<'_> {
+    /// Takes note of how the call went. `true`: the gate has just been shut.
+    pub fn record(mut self, verdict: Verdict) -> bool {
+        self.open = false;
+        let mut inner = self.gate.lock();
+        if verdict == Verdict::Works {
+            inner.worked += 1;
+        }
+        if inner.shut != self.shut {
+            return false;
+        }
+        inner.state = match (&inner.state, verdict) {
+            (_, Verdict::Works) => State::Working { failures: 0 },
+            (State::Working { failures }, Verdict::Down(_)) if failures + 1 < FAILURES => {
+                State::Working { failures: failures + 1 }
+            }
+            (before, Verdict::Down(reason)) => shut(before, reason, false, DOWN_FIRST, DOWN_LONGEST),
+            (before, Verdict::Refused(reason)) => shut(before, reason, true, REFUSED_FIRST, REFUSED_LONGEST),
+        };
+        let shut = matches!(inner.state, State::Shut { .. });
+        inner.shut += u64::from(shut);
+        drop(inner);
+        self.gate.changed.notify_waiters();
+        shut
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        if !self.open {
+            return;
+        }
+        let mut inner = self.gate.lock();
+        if inner.shut != self.shut {
+            return;
+        }
+        if let State::Probing { pause, reason, refused } = &mut inner.state {
+            let reason = std::mem::take(reason);
+            inner.state = State::Shut { until: Instant::now(), pause: *pause, reason, refused: *refused };
+            drop(inner);
+            self.gate.changed.notify_waiters();
+        }
     }
 }
 
@@ -137,39 +182,63 @@ fn shut(before: &State, reason: String, refused: bool, first: Duration, longest:
 mod tests {
     use super::*;
 
+    fn down() -> Verdict {
+        Verdict::Down("503".into())
+    }
+
+    fn record(gate: &Gate, verdict: Verdict) -> bool {
+        gate.try_pass().expect("a pass").record(verdict)
+    }
+
     #[tokio::test(start_paused = true)]
     async fn it_shuts_after_failures_in_a_row_and_lets_one_probe_through() {
         let gate = Gate::default();
         for _ in 1..FAILURES {
-            assert!(!gate.record(Verdict::Down("503".into())));
+            assert!(!record(&gate, down()));
         }
-        gate.record(Verdict::Works);
+        record(&gate, Verdict::Works);
         for _ in 1..FAILURES {
-            assert!(!gate.record(Verdict::Down("503".into())), "a success starts the count again");
+            assert!(!record(&gate, down()), "a success starts the count again");
         }
-        assert!(gate.record(Verdict::Down("503".into())));
+        assert!(record(&gate, down()));
         assert_eq!(gate.trouble(), Some(("503".into(), false)));
+        assert!(gate.try_pass().is_none());
 
         let before = Instant::now();
-        gate.pass().await;
+        gate.opened().await;
         assert!(before.elapsed() >= DOWN_FIRST, "the probe waits for the pause");
-        let second = tokio::time::timeout(Duration::from_secs(600), gate.pass()).await;
-        assert!(second.is_err(), "the others wait for the probe's verdict");
-        gate.record(Verdict::Works);
-        gate.pass().await;
+        let probe = gate.try_pass().expect("the probe");
+        assert!(gate.try_pass().is_none(), "the others wait for its verdict");
+        probe.record(Verdict::Works);
+        assert!(gate.try_pass().is_some());
         assert_eq!(gate.trouble(), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_refused_credential_shuts_it_at_once_and_longer_each_time() {
         let gate = Gate::default();
-        assert!(gate.record(Verdict::Refused("190".into())));
+        let refused = || Verdict::Refused("190".into());
+        assert!(record(&gate, refused()));
         let start = Instant::now();
-        gate.pass().await;
+        gate.opened().await;
         assert!(start.elapsed() >= REFUSED_FIRST);
-        assert!(gate.record(Verdict::Refused("190".into())));
+        assert!(record(&gate, refused()));
         let start = Instant::now();
-        gate.pass().await;
+        gate.opened().await;
         assert!(start.elapsed() >= REFUSED_FIRST * 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_is_not_made_lets_another_try_and_old_news_do_not_open_it() {
+        let gate = Gate::default();
+        let straggler = gate.try_pass().expect("a pass");
+        assert!(record(&gate, Verdict::Refused("190".into())));
+        straggler.record(Verdict::Works);
+        assert!(gate.trouble().is_some(), "a call that began before says nothing about now");
+        assert_eq!(gate.worked(), 1);
+        gate.opened().await;
+        drop(gate.try_pass().expect("the probe"));
+        gate.opened().await;
+        assert!(gate.try_pass().is_some());
     }
 }

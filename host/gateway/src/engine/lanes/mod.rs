@@ -5,6 +5,7 @@
 
 mod desk;
 mod fetch;
+mod files;
 pub mod gate;
 pub mod retry;
 mod settle;
@@ -18,11 +19,11 @@ use std::sync::Arc;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use patchbay_model::task::Lane;
 use patchbay_model::{Arrival, Effect, Failure, Task, Timestamp};
-use patchbay_store::{Link, MediaRecord, Report};
+use patchbay_store::{LinkChange, MediaRecord, Report};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
-use self::gate::{Gate, Verdict};
+use self::gate::{Gate, Pass, Verdict};
 use super::EngineOptions;
 use super::owner::Owner;
 
@@ -34,24 +35,35 @@ const FETCHES_AT_ONCE: usize = 8;
 /// What an effect has led to.
 #[derive(Debug, Default)]
 struct Done {
-    links: Vec<Link>,
+    links: Vec<LinkChange>,
     media: Vec<MediaRecord>,
     append: Vec<Arrival>,
-    /// Tasks that follow from it.
-    tasks: Vec<Task>,
 }
 
 /// Why an effect did not happen.
 #[derive(Debug)]
 struct Failed {
     failure: Failure,
-    /// What the plugin did, if it broke.
+    /// What the plugin did, if it broke off.
     report: Option<Report>,
+    /// Whose fault it is.
+    fault: Fault,
+}
+
+/// Whose fault it is that an effect did not happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// The target's: its gate hears of it.
+    Target,
+    /// The plugin's: it will not do better a hundredth time.
+    Plugin,
+    /// Our own: the store, or no free sandbox. It says nothing about the target.
+    Ours,
 }
 
 impl From<Failure> for Failed {
     fn from(failure: Failure) -> Self {
-        Self { failure, report: None }
+        Self { failure, report: None, fault: Fault::Target }
     }
 }
 
@@ -107,26 +119,29 @@ impl Lanes {
 
 impl LaneState {
     /// Waits for the gate, the rate and a free call. None: nothing more is to be begun.
-    async fn admit(&self, stop: &CancellationToken) -> Option<SemaphorePermit<'_>> {
-        let admitted = async {
-            let permit = self.calls.acquire().await.ok()?;
-            if let Some(rate) = &self.rate {
-                rate.until_ready().await;
+    async fn admit(&self, stop: &CancellationToken) -> Option<(SemaphorePermit<'_>, Pass<'_>)> {
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return None,
+                () = self.gate.opened() => {}
             }
-            Some(permit)
-        };
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return None,
-            () = self.gate.pass() => {}
-        }
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => {
-                self.gate.give_back();
-                None
+            let turn = async {
+                let permit = self.calls.acquire().await.ok()?;
+                if let Some(rate) = &self.rate {
+                    rate.until_ready().await;
+                }
+                Some(permit)
+            };
+            let permit = tokio::select! {
+                biased;
+                () = stop.cancelled() => return None,
+                permit = turn => permit?,
+            };
+            // It may have been shut while others were waited for.
+            if let Some(pass) = self.gate.try_pass() {
+                return Some((permit, pass));
             }
-            permit = admitted => permit,
         }
     }
 }
@@ -139,40 +154,50 @@ pub async fn run(owner: &Arc<Owner>, mut task: Task, recovered: bool) -> Control
         tracing::warn!(lane = %task.lane, task = %task.id, "no such lane is configured; the task is kept until there is");
         return ControlFlow::Continue(());
     };
+    let mut begun = recovered || task.attempts > 0;
+    let mut refused_after = None;
     loop {
         wait_until_due(owner, &task).await?;
-        let ordered = task.effect.clone();
-        let held_back = prepare(owner, &mut task).await?;
-        let Some(permit) = lane.admit(&lanes.stop).await else { return ControlFlow::Break(()) };
+        if prepare(owner, &mut task).await? == Prepared::HasHappened {
+            return settle::done(owner, task, Done::default()).await;
+        }
+        let Some((permit, pass)) = lane.admit(&lanes.stop).await else { return ControlFlow::Break(()) };
         if owner.is_gone() {
-            lane.gate.give_back();
             return ControlFlow::Break(());
         }
-        let repeated = recovered || task.attempts > 0;
         let started = std::time::Instant::now();
-        let result = execute(owner, &mut task, repeated).await;
+        let mut result = execute(owner, &mut task, std::mem::replace(&mut begun, true)).await;
         drop(permit);
         let verdict = verdict(&result);
-        observe(&task, &verdict, result.is_ok(), started);
-        if lane.gate.record(verdict) {
+        observe(&task, verdict.as_ref(), result.is_ok(), started);
+        if let Some(verdict) = verdict
+            && pass.record(verdict)
+        {
             let (reason, refused) = lane.gate.trouble().unwrap_or_default();
             tracing::error!(lane = %task.lane, reason, refused, "the lane is paused; its tasks are kept");
         }
+        if let Err(failed) = &mut result {
+            own_refusal(lane, &mut refused_after, failed);
+        }
         match result {
-            Ok(mut done) => {
-                done.tasks.extend(held_back);
-                return settle::done(owner, task, done).await;
-            }
-            Err(failed) => {
-                // Whole again: files that were late for this try may be there at the next one.
-                task.effect = ordered;
-                match settle::failed(owner, task, failed).await? {
-                    Some(again) => task = again,
-                    None => return ControlFlow::Continue(()),
-                }
-            }
+            Ok(done) => return settle::done(owner, task, done).await,
+            Err(failed) => match settle::failed(owner, task, failed).await? {
+                Some(again) => task = again,
+                None => return ControlFlow::Continue(()),
+            },
         }
     }
+}
+
+/// A refusal of one task while others of its lane succeed is about the task and not about the credential: it is tried
+/// again at its own pace, and given up in time, so that it does not shut the lane for the others again and again.
+fn own_refusal(lane: &LaneState, refused_after: &mut Option<u64>, failed: &mut Failed) {
+    let Failure::Credential { reason } = &failed.failure else { return };
+    let worked = lane.gate.worked();
+    if refused_after.is_some_and(|before| worked > before) {
+        failed.failure = Failure::retry(reason.clone());
+    }
+    *refused_after = Some(worked);
 }
 
 async fn wait_until_due(owner: &Owner, task: &Task) -> ControlFlow<()> {
@@ -186,37 +211,54 @@ async fn wait_until_due(owner: &Owner, task: &Task) -> ControlFlow<()> {
     }
 }
 
-/// Waits for what the task needs. Gives a task of its own for files that are not there in time.
-async fn prepare(owner: &Owner, task: &mut Task) -> ControlFlow<(), Option<Task>> {
+/// Whether a task still has to be carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Prepared {
+    Ready,
+    HasHappened,
+}
+
+/// Waits for what the task needs, before it takes a place among the calls: files, or word of an earlier try.
+async fn prepare(owner: &Arc<Owner>, task: &mut Task) -> ControlFlow<(), Prepared> {
     match &task.effect {
-        Effect::CreateTicket { .. } | Effect::AddEntry { .. } => desk::await_media(owner, task).await,
-        _ => ControlFlow::Continue(None),
+        Effect::CreateTicket { .. } | Effect::AddEntry { .. } => files::wait(owner, task).await?,
+        Effect::Send { .. } if whatsapp::was_sent(owner, task).await? => {
+            return ControlFlow::Continue(Prepared::HasHappened);
+        }
+        _ => {}
     }
+    ControlFlow::Continue(Prepared::Ready)
 }
 
 async fn execute(owner: &Arc<Owner>, task: &mut Task, repeated: bool) -> Result<Done, Failed> {
     match &task.lane {
-        Lane::Whatsapp(channel) => whatsapp::execute(owner, &channel.clone(), task).await,
-        Lane::Desk(desk) => desk::execute(owner, &desk.clone(), task, repeated).await,
-        Lane::Media(channel) => fetch::execute(owner, &channel.clone(), task).await,
+        Lane::Whatsapp(_) => whatsapp::execute(owner, task).await,
+        Lane::Desk(_) => desk::execute(owner, task, repeated).await,
+        Lane::Media(_) => fetch::execute(owner, task).await,
     }
 }
 
-/// What a result says about the target. A wait that the other side asked for is no sign of its being down.
-fn verdict(result: &Result<Done, Failed>) -> Verdict {
-    match result.as_ref().map_err(|failed| &failed.failure) {
-        Ok(_) | Err(Failure::Permanent { .. } | Failure::Retry { after: Some(_), .. }) => Verdict::Works,
-        Err(Failure::Retry { reason, .. }) => Verdict::Down(reason.clone()),
-        Err(Failure::Credential { reason }) => Verdict::Refused(reason.clone()),
-    }
+/// What a result says about the target, if anything. A wait that the other side asked for is no sign of its being down.
+fn verdict(result: &Result<Done, Failed>) -> Option<Verdict> {
+    let failed = match result {
+        Ok(_) => return Some(Verdict::Works),
+        Err(failed) if failed.fault == Fault::Target => failed,
+        Err(_) => return None,
+    };
+    Some(match &failed.failure {
+        Failure::Permanent { .. } | Failure::Retry { after: Some(_), .. } => Verdict::Works,
+        Failure::Retry { reason, .. } => Verdict::Down(reason.clone()),
+        Failure::Credential { reason } => Verdict::Refused(reason.clone()),
+    })
 }
 
-fn observe(task: &Task, verdict: &Verdict, ok: bool, started: std::time::Instant) {
+fn observe(task: &Task, verdict: Option<&Verdict>, ok: bool, started: std::time::Instant) {
     let outcome = match verdict {
         _ if ok => "done",
-        Verdict::Works => "failed",
-        Verdict::Down(_) => "unavailable",
-        Verdict::Refused(_) => "refused",
+        Some(Verdict::Works) => "failed",
+        Some(Verdict::Down(_)) => "unavailable",
+        Some(Verdict::Refused(_)) => "refused",
+        None => "broken",
     };
     let labels = [("lane", task.lane.to_string()), ("effect", task.effect.kind().to_owned())];
     metrics::histogram!("patchbay_effect_seconds", &labels).record(started.elapsed().as_secs_f64());

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use patchbay_model::event::{EffectFailed, MediaChecked};
 use patchbay_model::task::DeadLetter;
@@ -9,21 +10,23 @@ use patchbay_model::{Arrival, Body, Effect, EventId, Failure, Route, Task, Times
 use patchbay_store::{Commit, MediaRecord, MediaState};
 
 use super::retry::{is_over, pause};
-use super::{Done, Failed};
+use super::{Done, Failed, Fault, files};
 use crate::engine::owner::Owner;
 
 /// A plugin that breaks on the same task so often will not do better: a trap is no outage.
 const BROKEN_ATTEMPTS: u32 = 6;
+/// The longest pause that another side can ask for.
+const LONGEST_ASKED_FOR: Duration = Duration::from_secs(60 * 60);
 /// A receipt that could not be shown is not worth more: the next one replaces it.
 const RECEIPT_ATTEMPTS: u32 = 1;
 
 /// Commits that a task is done.
 pub(super) async fn done(owner: &Arc<Owner>, task: Task, done: Done) -> ControlFlow<()> {
     let settled = !done.media.is_empty();
-    let follow: Vec<Task> = done.tasks.clone();
+    let follow_up = files::follow_up(&task);
     let commit = Commit {
         finished_tasks: vec![task.id],
-        put_tasks: done.tasks,
+        put_tasks: follow_up.clone().into_iter().collect(),
         links: done.links,
         media: done.media,
         append: done.append,
@@ -33,7 +36,7 @@ pub(super) async fn done(owner: &Arc<Owner>, task: Task, done: Done) -> ControlF
     if settled {
         owner.shared().media_settled.notify_waiters();
     }
-    for task in follow {
+    if let Some(task) = follow_up {
         owner.run_task(task, false);
     }
     ControlFlow::Continue(())
@@ -43,7 +46,9 @@ pub(super) async fn done(owner: &Arc<Owner>, task: Task, done: Done) -> ControlF
 pub(super) async fn failed(owner: &Arc<Owner>, mut task: Task, failed: Failed) -> ControlFlow<(), Option<Task>> {
     let now = Timestamp::now();
     let reason = failed.failure.reason().to_owned();
-    let broken = failed.report.is_some();
+    if failed.fault == Fault::Plugin {
+        task.broken += 1;
+    }
     let mut commit = Commit { reports: failed.report.into_iter().collect(), ..Commit::default() };
     let again = match failed.failure {
         Failure::Credential { .. } => {
@@ -56,21 +61,26 @@ pub(super) async fn failed(owner: &Arc<Owner>, mut task: Task, failed: Failed) -
             None
         }
         Failure::Retry { after, uncertain, .. } => {
-            task.attempts += 1;
-            task.uncertain_since = if uncertain { task.uncertain_since.or(Some(now)) } else { None };
+            // A sandbox or a store that was not free is no try: time alone ends the task then.
+            task.attempts += u32::from(failed.fault != Fault::Ours);
+            task.uncertain_since = uncertain.then_some(now);
             let retry = &owner.shared().options.retry;
             let over = is_over(retry, &task, now)
-                || (broken && task.attempts >= BROKEN_ATTEMPTS)
+                || task.broken >= BROKEN_ATTEMPTS
                 || (matches!(task.effect, Effect::MarkRead { .. }) && task.attempts >= RECEIPT_ATTEMPTS);
-            (!over).then(|| now.after(pause(retry, task.attempts).max(after.unwrap_or_default())))
+            let asked_for = after.unwrap_or_default().min(LONGEST_ASKED_FOR);
+            (!over).then(|| now.after(pause(retry, task.attempts).max(asked_for)))
         }
     };
+    // Nobody but a send asks whether it is known: a desk is asked itself.
+    let unknown = task.uncertain_since.is_some() && matches!(task.effect, Effect::Send { .. });
     task.last_error = Some(reason.clone());
     tracing::warn!(
         lane = %task.lane, task = %task.id, effect = task.effect.kind(), event = %task.event,
         attempts = task.attempts, reason, again = again.is_some(), "an effect failed"
     );
     let Some(due_at) = again else {
+        let reason = if unknown { format!("it is not known whether it was sent: {reason}") } else { reason };
         give_up(&mut commit, task, reason, now);
         let settled = !commit.media.is_empty();
         write(owner, commit).await?;

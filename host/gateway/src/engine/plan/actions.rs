@@ -4,15 +4,31 @@ use patchbay_model::conversation::DeskState;
 use patchbay_model::desk::{Author, Entry};
 use patchbay_model::task::{Lane, Origin};
 use patchbay_model::{Action, Arrival, Attributes, Body, Effect, EventId, Notice, Outgoing, Private, Route};
-use patchbay_store::{Report, Timer};
+use patchbay_store::{ClearedTimer, Timer};
 
 use super::{Plan, addresses, private, whatsapp_lane};
 use crate::engine::words;
 
+/// Actions of one handler about one event: far more than any has a use for, far fewer than would hurt.
+const ACTIONS: usize = 64;
+
 impl Plan<'_> {
     /// Applies what a handler wants, in its order, so that the next handler sees the conversation as this one left it.
     pub fn apply(&mut self, plugin: &str, generation: u64, actions: Vec<Action>) {
-        for action in actions {
+        if actions.len() > ACTIONS {
+            let detail = format!("{} actions at once; only the first {ACTIONS} are carried out", actions.len());
+            self.complain(plugin, generation, detail);
+        }
+        for action in actions.into_iter().take(ACTIONS) {
+            if let Some(desk) = action.desk().filter(|desk| !self.known_desks.contains(*desk)) {
+                self.misdirected = true;
+                let detail = format!(
+                    "the action `{}` names the desk `{desk}`, which is not in the configuration: add [desks.{desk}]",
+                    action.kind()
+                );
+                self.complain(plugin, generation, detail);
+                continue;
+            }
             self.apply_one(plugin, generation, action);
         }
     }
@@ -30,31 +46,34 @@ impl Plan<'_> {
             Action::Note(text) => self.note(&text),
             Action::OpenTicket { desk, subject, fields } => self.open_ticket(&desk, subject, fields),
             Action::UpdateTicket { desk, fields } => {
+                // Should there be no ticket yet, the one that is to come gets them.
+                if let Some(state) = self.conversation.desks.get_mut(&desk) {
+                    state.fields.extend(fields.clone());
+                }
                 self.order(Lane::Desk(desk), Effect::UpdateTicket { fields });
             }
             Action::SetTimer { name, at, data } => {
                 let conversation = self.conversation.id.clone();
                 self.set_timers.push(Timer { conversation, name, at, data });
             }
-            Action::CancelTimer(name) => self.cleared_timers.push((self.conversation.id.clone(), name)),
+            Action::CancelTimer(name) => {
+                self.set_timers.retain(|timer| timer.name != name);
+                let conversation = self.conversation.id.clone();
+                self.cleared_timers.push(ClearedTimer { conversation, name, at: None });
+            }
             Action::Handoff(reason) => {
                 self.conversation.human = true;
                 self.note(&private(format!("Handed to a person: {reason}")));
             }
             Action::Escalate(reason) => self.note(&private(format!("Escalated: {reason}"))),
+            Action::Emit(..) if matches!(self.record.event.body, Body::Custom(_)) => {
+                let detail = "an event that was emitted itself cannot lead to another one".to_owned();
+                self.complain(plugin, generation, detail);
+            }
             Action::Emit(name, data) => self.emit(plugin, name, data),
             Action::Sla(..) | Action::Quarantine(_) | Action::Release(_) => {
                 let detail = format!("the action `{}` is not carried out by this version of Patchbay", action.kind());
-                self.report(Report {
-                    at: self.now,
-                    plugin: plugin.to_owned(),
-                    generation,
-                    event: self.record.event.id.to_string(),
-                    cause: "action".into(),
-                    detail,
-                    frames: Vec::new(),
-                    stderr: String::new(),
-                });
+                self.complain(plugin, generation, detail);
             }
         }
     }

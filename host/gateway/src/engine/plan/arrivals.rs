@@ -1,9 +1,11 @@
 //! What an event itself changes, before any handler is asked.
 
+use std::time::Duration;
+
 use patchbay_model::conversation::{SENT_KEPT, Sent};
 use patchbay_model::event::{Activity, Delivery};
 use patchbay_model::{Body, Route};
-use std::time::Duration;
+use patchbay_store::LinkChange;
 
 use super::{Plan, learn};
 
@@ -26,7 +28,13 @@ impl Plan<'_> {
                 self.conversation.window_until = self.conversation.window_until.max(Some(until));
             }
             Body::Delivery(delivery) => self.delivered(delivery),
-            Body::DeskActivity(activity) => self.ticket_changed(&activity.desk, &activity.what),
+            Body::DeskActivity(activity) => {
+                // Late news of a ticket that another one has followed change nothing in the one that counts.
+                let current = self.links.iter().find(|link| link.ticket.desk == activity.desk);
+                if current.is_none_or(|link| link.ticket.id == activity.ticket) {
+                    self.ticket_changed(&activity.desk, &activity.what);
+                }
+            }
             _ => {}
         }
     }
@@ -48,9 +56,12 @@ impl Plan<'_> {
     fn ticket_changed(&mut self, desk: &str, what: &Activity) {
         match what {
             Activity::Status(status) => {
-                if let Some(link) = self.link_mut(desk) {
+                for link in self.links.iter_mut().filter(|link| link.ticket.desk == desk) {
                     link.ticket.status.clone_from(status);
                 }
+                let conversation = self.conversation.id.clone();
+                let (desk_name, status_now) = (desk.to_owned(), status.clone());
+                self.link_changes.push(LinkChange::Status { conversation, desk: desk_name, status: status_now });
                 if let Some(state) = self.conversation.desks.get_mut(desk) {
                     state.status = Some(status.clone());
                 }
@@ -59,9 +70,8 @@ impl Plan<'_> {
                 }
             }
             Activity::MergedInto(ticket) => {
-                if let Some(link) = self.link_mut(desk) {
-                    link.ticket.id.clone_from(ticket);
-                }
+                let (conversation, desk, to) = (self.conversation.id.clone(), desk.to_owned(), ticket.clone());
+                self.link_changes.push(LinkChange::Moved { conversation, desk, to });
             }
             Activity::Entry(entry) if entry.public => self.conversation.human = true,
             _ => {}

@@ -32,7 +32,8 @@ pub struct ChainEnd {
 impl Plan<'_> {
     /// Adds what follows from the event by itself, after the handlers have answered. `desks` are those that had a
     /// ticket ordered before this event.
-    pub fn conclude(&mut self, policy: Policy<'_>, end: ChainEnd, desks: &[String]) {
+    pub fn conclude(&mut self, policy: Policy<'_>, mut end: ChainEnd, desks: &[String]) {
+        end.degraded |= self.misdirected;
         match &self.record.event.body {
             Body::Message(message) => self.message(message, policy, end, desks),
             Body::DeskActivity(activity) => {
@@ -58,7 +59,11 @@ impl Plan<'_> {
         if let Some(media) = message.content.media() {
             let lane = Lane::Media(self.conversation.channel.id.clone());
             let effect = Effect::FetchMedia { message: message.id.clone(), media: media.clone() };
-            self.order(lane, effect);
+            let id = self.order(lane, effect);
+            // Files need no order among themselves: one that Meta does not give holds no other up.
+            if let Some(task) = self.tasks.iter_mut().find(|task| task.id == id) {
+                task.aside = true;
+            }
         }
         for desk in desks {
             if let Some(entry) = self.own_entry() {

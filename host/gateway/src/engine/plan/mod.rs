@@ -7,13 +7,14 @@ mod actions;
 mod arrivals;
 mod consequences;
 
+use std::collections::BTreeSet;
+
 use patchbay_model::conversation::Channel;
 use patchbay_model::task::Lane;
 use patchbay_model::{
-    Arrival, Conversation, ConversationId, Customer, CustomerId, Effect, Identity, Private, Route, Task, TaskId,
-    Timestamp,
+    Arrival, Conversation, Customer, CustomerId, Effect, Identity, Private, Route, Task, TaskId, Timestamp,
 };
-use patchbay_store::{Commit, EventRecord, Link, Report, Timer};
+use patchbay_store::{ClearedTimer, Commit, EventRecord, Link, LinkChange, Report, Timer};
 
 pub use consequences::{ChainEnd, Policy};
 
@@ -29,26 +30,35 @@ pub struct Plan<'a> {
     pub conversation: Conversation,
     /// As the actions so far have left them.
     pub links: Vec<Link>,
-    changed_links: Vec<String>,
+    known_desks: &'a BTreeSet<String>,
+    link_changes: Vec<LinkChange>,
     tasks: Vec<Task>,
     set_timers: Vec<Timer>,
-    cleared_timers: Vec<(ConversationId, String)>,
+    cleared_timers: Vec<ClearedTimer>,
     append: Vec<Arrival>,
     reports: Vec<Report>,
     planned: u64,
     answered: bool,
+    misdirected: bool,
 }
 
 impl<'a> Plan<'a> {
     /// A plan for `record`, with the conversation as it stood before.
     #[must_use]
-    pub fn new(record: &'a EventRecord, conversation: Conversation, links: Vec<Link>, now: Timestamp) -> Self {
+    pub fn new(
+        record: &'a EventRecord,
+        conversation: Conversation,
+        links: Vec<Link>,
+        known_desks: &'a BTreeSet<String>,
+        now: Timestamp,
+    ) -> Self {
         Self {
             record,
             now,
             conversation,
             links,
-            changed_links: Vec::new(),
+            known_desks,
+            link_changes: Vec::new(),
             tasks: Vec::new(),
             set_timers: Vec::new(),
             cleared_timers: Vec::new(),
@@ -56,6 +66,7 @@ impl<'a> Plan<'a> {
             reports: Vec::new(),
             planned: 0,
             answered: false,
+            misdirected: false,
         }
     }
 
@@ -74,7 +85,7 @@ impl<'a> Plan<'a> {
             put_tasks: self.tasks,
             set_timers: self.set_timers,
             cleared_timers: self.cleared_timers,
-            links: self.links.into_iter().filter(|link| self.changed_links.contains(&link.ticket.desk)).collect(),
+            links: self.link_changes,
             append: self.append,
             reports: self.reports,
             ..Commit::default()
@@ -95,19 +106,27 @@ impl<'a> Plan<'a> {
             attempts: 0,
             due_at: self.now,
             created_at: self.now,
+            broken: 0,
             uncertain_since: None,
+            late: Vec::new(),
             aside: false,
             last_error: None,
         });
         id
     }
 
-    fn link_mut(&mut self, desk: &str) -> Option<&mut Link> {
-        let link = self.links.iter_mut().find(|link| link.ticket.desk == desk)?;
-        if !self.changed_links.iter().any(|changed| changed == desk) {
-            self.changed_links.push(desk.to_owned());
-        }
-        Some(link)
+    /// A report about what a plugin wanted.
+    fn complain(&mut self, plugin: &str, generation: u64, detail: String) {
+        self.report(Report {
+            at: self.now,
+            plugin: plugin.to_owned(),
+            generation,
+            event: self.record.event.id.to_string(),
+            cause: "action".into(),
+            detail,
+            frames: Vec::new(),
+            stderr: String::new(),
+        });
     }
 }
 

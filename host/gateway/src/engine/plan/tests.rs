@@ -95,7 +95,8 @@ fn plan(
         entries: vec!["ours".into()],
     };
     let links = desks.iter().map(link).collect();
-    let mut plan = Plan::new(record, conversation, links, Timestamp::from_millis(1_764_000_100_000));
+    let known = BTreeSet::from(["zendesk".to_owned()]);
+    let mut plan = Plan::new(record, conversation, links, &known, Timestamp::from_millis(1_764_000_100_000));
     plan.arrive();
     plan.apply("router", 1, actions);
     plan.conclude(policy, end, &desks);
@@ -269,7 +270,7 @@ fn a_status_reaches_the_link_and_a_solved_ticket_gives_the_conversation_back() {
     let mut conversation = opened();
     conversation.human = true;
     let commit = simple(Some(conversation), &record(2, activity(Activity::Status("solved".into()))), vec![]);
-    assert_eq!(commit.links[0].ticket.status, "solved");
+    assert!(matches!(&commit.links[0], LinkChange::Status { status, .. } if status == "solved"));
     assert!(!after(&commit).human);
 }
 
@@ -278,4 +279,31 @@ fn an_action_that_is_not_carried_out_is_reported() {
     let commit = simple(None, &record(1, text("x")), vec![Action::Sla("first-reply".into(), "start".into())]);
     assert_eq!(commit.reports.len(), 1);
     assert!(commit.reports[0].detail.contains("`sla`"));
+}
+
+#[test]
+fn a_desk_that_is_not_there_is_reported_and_the_message_still_reaches_a_person() {
+    let fallback = Fallback { desk: "zendesk".into(), queue: "general".into() };
+    let policy = Policy { read_receipts: false, fallback: Some(&fallback) };
+    let commit = plan(None, &record(1, text("hello")), vec![open("zendsk")], policy, QUIET);
+    assert_eq!(effects(&commit), [("desk:zendesk".into(), "create-ticket")]);
+    assert!(commit.reports[0].detail.contains("zendsk"), "{:?}", commit.reports);
+}
+
+#[test]
+fn a_plugin_cannot_flood_the_journal() {
+    let emit = || Action::Emit("again".into(), "{}".into());
+    let many = simple(None, &record(1, text("x")), (0..1_000).map(|_| emit()).collect());
+    assert_eq!((many.append.len(), many.reports.len()), (64, 1));
+    let custom = Body::Custom(patchbay_model::Notice { kind: "again".into(), data: "{}".into() });
+    assert!(simple(None, &record(2, custom), vec![emit()]).append.is_empty(), "an emitted event emits no other");
+}
+
+#[test]
+fn the_last_word_on_a_timer_counts() {
+    let set = || Action::SetTimer { name: "t".into(), at: Timestamp::from_millis(5), data: "{}".into() };
+    let cancelled = simple(None, &record(1, text("x")), vec![set(), Action::CancelTimer("t".into())]);
+    assert_eq!((cancelled.set_timers.len(), cancelled.cleared_timers.len()), (0, 1));
+    let set = simple(None, &record(1, text("x")), vec![Action::CancelTimer("t".into()), set()]);
+    assert_eq!((set.set_timers.len(), set.cleared_timers.len()), (1, 1));
 }

@@ -1,0 +1,103 @@
+//! Random operations, in numbers.
+
+use proptest::prelude::*;
+
+/// Few names, so that operations meet.
+pub(crate) const NAMES: u8 = 4;
+
+/// Where an arrival goes.
+#[derive(Clone, Debug)]
+pub(crate) enum To {
+    Conversation(u8),
+    /// Bits: which of two phone numbers and two user ids, and whether the phone numbers come first.
+    Customer(u8),
+    Ticket(u8),
+}
+
+/// A change to the conversation's link, with tickets in numbers.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    Written { id: u8, read: Option<u8> },
+    Status,
+    Moved(u8),
+}
+
+/// A commit in numbers: the run says what each of them means.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) conversation: u8,
+    /// Which of the partition's pending events; beyond the last: one that has been handled, or none was ever there.
+    pub(crate) handled: Option<u8>,
+    /// By how much the expected version is wrong, mostly zero.
+    pub(crate) state: Option<u8>,
+    pub(crate) put: Vec<u8>,
+    pub(crate) finish: Vec<u8>,
+    pub(crate) dead: Vec<u8>,
+    pub(crate) set: Vec<u8>,
+    /// Which, and how: whenever it goes off, if it is set for what it is set for, or for another moment.
+    pub(crate) clear: Vec<(u8, u8)>,
+    pub(crate) link: Option<Change>,
+    pub(crate) append: Vec<(u8, To)>,
+    /// The answer is lost, and the commit applied again.
+    pub(crate) twice: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Operation {
+    Append(Vec<(u8, To)>),
+    Commit(Plan),
+    Revive(u8),
+    Reopen,
+}
+
+fn to() -> impl Strategy<Value = To> {
+    prop_oneof![
+        (0..NAMES).prop_map(To::Conversation),
+        (0u8..32).prop_map(To::Customer),
+        (0..NAMES).prop_map(To::Ticket)
+    ]
+}
+
+fn arrivals(most: usize) -> impl Strategy<Value = Vec<(u8, To)>> {
+    prop::collection::vec((0u8..40, to()), 0..=most)
+}
+
+fn names() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(0..NAMES, 0..3)
+}
+
+fn plan() -> impl Strategy<Value = Plan> {
+    let clear = prop::collection::vec((0..NAMES, 0u8..3), 0..3);
+    let lanes = (names(), names(), names(), names(), clear);
+    let change = prop_oneof![
+        3 => (0..NAMES, prop::option::of(0..NAMES)).prop_map(|(id, read)| Change::Written { id, read }),
+        1 => Just(Change::Status),
+        1 => (0..NAMES).prop_map(Change::Moved),
+    ];
+    let state = prop::option::of(prop_oneof![4 => Just(0u8), 1 => 1u8..3]);
+    let rest = (prop::option::of(change), arrivals(2), any::<bool>());
+    (0..NAMES, prop::option::of(0u8..4), state, lanes, rest).prop_map(
+        |(conversation, handled, state, (put, finish, dead, set, clear), (link, append, twice))| Plan {
+            conversation,
+            handled,
+            state,
+            put,
+            finish,
+            dead,
+            set,
+            clear,
+            link,
+            append,
+            twice,
+        },
+    )
+}
+
+pub(crate) fn operation() -> impl Strategy<Value = Operation> {
+    prop_oneof![
+        4 => arrivals(4).prop_map(Operation::Append),
+        8 => plan().prop_map(Operation::Commit),
+        1 => (0..NAMES).prop_map(Operation::Revive),
+        1 => Just(Operation::Reopen),
+    ]
+}
