@@ -13,12 +13,19 @@ const FEATURES_OFF: &[(&str, &str, &str)] = &[
     ("wasmtime-wasi-http", "default-send-request", "it would connect without our grants and address filter"),
 ];
 
+/// The guide for vendors' plugin: a workspace of its own, as a vendor's would be.
+const EXAMPLE: &str = "examples/vip-router";
+
 /// Checks the format of both workspaces, or corrects it.
 pub(crate) fn fmt(fix: bool) -> Result<()> {
     let mode: &[&str] = if fix { &[] } else { &["--check"] };
     screen::step("format", || {
         run::succeed(run::cargo(["fmt", "--all"]).args(mode)).context("`cargo xtask fmt --fix` corrects it")?;
-        run::succeed(run::cargo_plugins(["fmt", "--all"]).args(mode)).context("`cargo xtask fmt --fix` corrects it")
+        for folder in ["plugins", EXAMPLE] {
+            run::succeed(run::cargo_in(folder, ["fmt", "--all"]).args(mode))
+                .context("`cargo xtask fmt --fix` corrects it")?;
+        }
+        Ok(())
     })
 }
 
@@ -36,6 +43,7 @@ pub(crate) fn clippy() -> Result<()> {
     screen::step("clippy, plugins with their tests", || {
         run::succeed(run::cargo_plugins(["clippy", "--workspace", "--all-targets"]).args(strict))
     })?;
+    screen::step("clippy, example", || run::succeed(run::cargo_in(EXAMPLE, ["clippy", "--all-targets"]).args(strict)))?;
     screen::step("clippy, plugins for wasm32-wasip2", || {
         run::succeed(run::cargo_plugins(["clippy", "--workspace", "--target", "wasm32-wasip2"]).args(strict))
     })

@@ -6,7 +6,7 @@
 //! - [`suites`]: the tests, and their counts
 //! - [`checks`]: format, clippy, features, documentation
 //! - [`deny`]: licences, sources and bans
-//! - [`bench`]: the measurements
+//! - [`mod@bench`]: the measurements
 //! - [`needs`]: what all of these need on the machine, installed when missing
 //! - [`run`], [`screen`], [`tally`]: starting programs, what people see, counting tests
 

@@ -48,8 +48,13 @@ pub(crate) fn cargo<const N: usize>(arguments: [&str; N]) -> Command {
 
 /// The same cargo in the plugins' workspace.
 pub(crate) fn cargo_plugins<const N: usize>(arguments: [&str; N]) -> Command {
+    cargo_in("plugins", arguments)
+}
+
+/// The same cargo in another workspace of the project, by its folder.
+pub(crate) fn cargo_in<const N: usize>(folder: &str, arguments: [&str; N]) -> Command {
     let mut command = cargo(arguments);
-    command.current_dir(root().join("plugins"));
+    command.current_dir(root().join(folder));
     command
 }
 

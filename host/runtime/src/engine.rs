@@ -28,7 +28,7 @@ pub struct EngineOptions {
     /// of those.
     pub guest_threads: usize,
     /// Where compiled code is kept between runs; none: nowhere. What lies there is run as machine code: the folder must
-    /// belong to the gateway alone. For tests and development; a server compiles once, when a plugin is deployed.
+    /// belong to the gateway alone.
     pub cache_dir: Option<PathBuf>,
 }
 
@@ -92,6 +92,12 @@ impl Drop for Inner {
         if let Some(guests) = self.guests.take() {
             guests.shutdown_background();
         }
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("allocator", &self.allocator()).finish_non_exhaustive()
     }
 }
 

@@ -48,7 +48,7 @@ pub enum Source {
 pub struct Grants {
     /// The hosts that it may call.
     pub http: Vec<HttpGrant>,
-    /// It may read the media of the conversation that it is called for.
+    /// It may read stored media by its id, and send it on to the hosts that it may call.
     pub media: bool,
 }
 

@@ -42,6 +42,8 @@ const DRAINED_TIME: Duration = Duration::from_secs(5);
 pub struct Surface {
     /// The running loop.
     pub engine: Engine,
+    /// The plugins' sandbox, for its gauges.
+    pub runtime: patchbay_runtime::Engine,
     /// Signs Meta's webhooks.
     pub app_secrets: AppSecrets,
     /// Meta shows it in the handshake.

@@ -44,5 +44,8 @@ pub async fn readyz(State(surface): State<Arc<Surface>>) -> Response {
 
 /// `GET /metrics`: Prometheus text.
 pub async fn metrics(State(surface): State<Arc<Surface>>) -> impl IntoResponse {
+    surface.runtime.record_metrics();
+    let trouble = surface.shared().lanes.trouble();
+    metrics::gauge!("patchbay_lanes_paused").set(f64::from(u32::try_from(trouble.len()).unwrap_or(u32::MAX)));
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], surface.metrics.render())
 }

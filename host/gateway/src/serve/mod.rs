@@ -6,6 +6,7 @@
 pub mod build;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,8 +46,8 @@ impl Gateway {
     /// A sentence that says which part could not start, and why.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
         let metrics = install_metrics()?;
-        let data = &config.gateway.data_dir;
-        std::fs::create_dir_all(data)
+        let data = &std::path::absolute(&config.gateway.data_dir).context("there is no current folder")?;
+        make_private(data)
             .with_context(|| format!("cannot make the data folder {} (`data_dir` under [gateway])", data.display()))?;
         let store = Arc::new(build::store(config)?);
         let shared_store: Arc<dyn Store> = Arc::<EmbeddedStore>::clone(&store);
@@ -66,6 +67,7 @@ impl Gateway {
             .with_context(|| format!("cannot listen on {} (`listen` under [gateway])", config.gateway.listen))?;
         let engine = Engine::start(options, shared_store, blobs).await.context("cannot read the store")?;
         let surface = Arc::new(Surface {
+            runtime: runtime.clone(),
             engine,
             app_secrets,
             verify_token,
@@ -109,6 +111,12 @@ impl Gateway {
         }
         finished
     }
+}
+
+/// Makes the data folder, for this user only: customers' files lie in it, and code that is run.
+fn make_private(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 /// Serves until the process is told to stop.

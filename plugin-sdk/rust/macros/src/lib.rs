@@ -41,6 +41,9 @@ fn export(
             let bindings = Ident::new(bindings, Span::call_site());
             let export = Ident::new(export, Span::call_site());
             quote! {
+                // So that natively, where nothing is exported, the type is not taken for unused.
+                #[cfg(not(target_arch = "wasm32"))]
+                const _: usize = ::core::mem::size_of::<#implementor>();
                 #[cfg(target_arch = "wasm32")]
                 const _: () = {
                     type Role = ::patchbay_plugin::__private::#adapter<#implementor>;

@@ -58,6 +58,7 @@ pub(super) async fn failed(owner: &Arc<Owner>, mut task: Task, failed: Failed) -
         }
         Failure::Permanent { .. } => {
             task.attempts += 1;
+            task.uncertain_since = None;
             None
         }
         Failure::Retry { after, uncertain, .. } => {
