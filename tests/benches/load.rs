@@ -142,20 +142,11 @@ async fn latency() -> Result<()> {
         left.push(Timestamp::now().as_millis());
         anyhow::ensure!(house.deliver_signed(body).await? == 200, "a body was not taken");
     }
-    let tickets = eventually_within(Duration::from_secs(120), "every message in its ticket", || async {
-        let tickets = house.tickets().await?;
-        let entries: usize = tickets.iter().filter_map(|ticket| Some(ticket["entries"].as_array()?.len())).sum();
-        Ok(if entries >= left.len() { Ok(tickets) } else { Err(format!("{entries} of {}", left.len())) })
+    let mut took = eventually_within(Duration::from_secs(120), "every message in its ticket", || async {
+        let took = filed(&house.tickets().await?, &left)?;
+        Ok(if took.len() == left.len() { Ok(took) } else { Err(format!("{} of {}", took.len(), left.len())) })
     })
     .await?;
-    let mut took = Vec::with_capacity(left.len());
-    for entry in tickets.iter().filter_map(|ticket| ticket["entries"].as_array()).flatten() {
-        let number: usize =
-            entry["text"].as_str().and_then(|text| text.strip_prefix("message ")).context("an entry")?.parse()?;
-        let at: jiff::Timestamp = entry["at"].as_str().context("an entry's time")?.parse()?;
-        let began = left.get(number).copied().context("a message of ours")?;
-        took.push(u64::try_from(at.as_millisecond())?.saturating_sub(began));
-    }
     took.sort_unstable();
     let at = |share: usize| took.get((took.len() * share / 100).min(took.len() - 1)).copied().unwrap_or_default();
     println!("\nfrom webhook to ticket, {RATE} messages/s of {CUSTOMERS} customers, {} messages", took.len());
@@ -167,6 +158,21 @@ async fn latency() -> Result<()> {
     );
     anyhow::ensure!(house.api("/v1/dead-letters").await? == json!([]), "something was given up");
     Ok(())
+}
+
+/// How long each message that stands in a ticket took to get there, milliseconds. What we have said to the customer
+/// stands there, too, and does not count.
+fn filed(tickets: &[Value], left: &[u64]) -> Result<Vec<u64>> {
+    let entries = tickets.iter().filter_map(|ticket| ticket.get("entries")?.as_array()).flatten();
+    let mut took = Vec::with_capacity(left.len());
+    for entry in entries {
+        let text = |key: &str| entry.get(key).and_then(Value::as_str);
+        let Some(number) = text("text").and_then(|text| text.strip_prefix("message ")) else { continue };
+        let began = left.get(number.parse::<usize>()?).context("a message of ours")?;
+        let at: jiff::Timestamp = text("at").context("an entry's time")?.parse()?;
+        took.push(u64::try_from(at.as_millisecond())?.saturating_sub(*began));
+    }
+    Ok(took)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate for people")]

@@ -92,7 +92,7 @@ async fn pass(chain: &[Plugin], event: &HandlerInput) {
 fn load(criterion: &mut Criterion, runtime: &Runtime, engine: &Engine) {
     let spec = router();
     let mut group = criterion.benchmark_group("load");
-    group.sample_size(10).sampling_mode(SamplingMode::Flat);
+    group.sample_size(10).sampling_mode(SamplingMode::Flat).measurement_time(Duration::from_secs(6));
     group.throughput(Throughput::Bytes(spec.component.len() as u64));
     group.bench_function("keyword-router, compile and link", |bencher| {
         bencher.to_async(runtime).iter(|| async { engine.load(spec.clone()).await.unwrap() });

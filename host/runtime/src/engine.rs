@@ -221,6 +221,7 @@ fn pool(slots: u32) -> PoolingAllocationConfig {
         .table_elements(limits::TABLE_ELEMENTS)
         .linear_memory_keep_resident(limits::KEEP_RESIDENT)
         .table_keep_resident(limits::TABLE_KEEP_RESIDENT)
+        .async_stack_keep_resident(limits::STACK_KEEP_RESIDENT)
         .decommit_batch_size(limits::DECOMMIT_BATCH)
         // Resets only the pages that were touched, where the kernel (6.7 and later) can tell which.
         .pagemap_scan(Enabled::Auto);
