@@ -151,7 +151,7 @@ pub const KEEP_RESIDENT: usize = MIB;
 pub const TABLE_KEEP_RESIDENT: usize = 64 * KIB;
 
 /// The part of a call's stack that is wiped by hand after it instead of being given back, so that the next call has no
-/// page faults there; a handler uses four pages.
+/// page faults there; a handler touches two pages.
 pub const STACK_KEEP_RESIDENT: usize = 32 * KIB;
 
 /// Slots that are given back to the kernel in one system call.

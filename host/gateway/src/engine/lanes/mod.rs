@@ -168,6 +168,9 @@ pub async fn run(owner: &Arc<Owner>, mut task: Task, recovered: bool) -> Control
         let started = std::time::Instant::now();
         let mut result = execute(owner, &mut task, std::mem::replace(&mut begun, true)).await;
         drop(permit);
+        if let Err(failed) = &mut result {
+            own_refusal(lane, &mut refused_after, failed);
+        }
         let verdict = verdict(&result);
         observe(&task, verdict.as_ref(), result.is_ok(), started);
         if let Some(verdict) = verdict
@@ -175,9 +178,6 @@ pub async fn run(owner: &Arc<Owner>, mut task: Task, recovered: bool) -> Control
         {
             let (reason, refused) = lane.gate.trouble().unwrap_or_default();
             tracing::error!(lane = %task.lane, reason, refused, "the lane is paused; its tasks are kept");
-        }
-        if let Err(failed) = &mut result {
-            own_refusal(lane, &mut refused_after, failed);
         }
         match result {
             Ok(done) => return settle::done(owner, task, done).await,
@@ -264,4 +264,25 @@ fn observe(task: &Task, verdict: Option<&Verdict>, ok: bool, started: std::time:
     metrics::histogram!("patchbay_effect_seconds", &labels).record(started.elapsed().as_secs_f64());
     let [lane, effect] = labels;
     metrics::counter!("patchbay_effects_total", &[lane, effect, ("outcome", outcome.to_owned())]).increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_is_refused_while_others_work_no_longer_speaks_for_the_credential() {
+        let lane = LaneState::new(1, None);
+        let mut refused_after = None;
+        let refusal = |refused_after: &mut Option<u64>| {
+            let mut failed = Failed::from(Failure::Credential { reason: "403".into() });
+            own_refusal(&lane, refused_after, &mut failed);
+            failed.failure
+        };
+        let credential = Failure::Credential { reason: "403".into() };
+        assert_eq!(refusal(&mut refused_after), credential);
+        assert_eq!(refusal(&mut refused_after), credential, "nothing has worked in between");
+        lane.gate.try_pass().expect("a pass").record(Verdict::Works);
+        assert_eq!(refusal(&mut refused_after), Failure::retry("403"));
+    }
 }
