@@ -162,12 +162,6 @@ impl Config {
         Checked { config, problems }
     }
 
-    /// The first chain that matches an event of this kind on this channel.
-    #[must_use]
-    pub fn chain_for(&self, kind: &str, channel: &str) -> Option<&Chain> {
-        self.chains.iter().find(|chain| chain.matches.accepts(kind, channel))
-    }
-
     /// The secret that new tokens are signed with.
     ///
     /// # Errors

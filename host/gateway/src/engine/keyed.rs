@@ -48,11 +48,6 @@ impl<K: Eq + Hash, T> KeyedQueues<K, T> {
         self.lock().remove(key);
     }
 
-    /// How many keys are being worked on.
-    pub fn busy(&self) -> usize {
-        self.lock().len()
-    }
-
     fn lock(&self) -> MutexGuard<'_, HashMap<K, VecDeque<T>>> {
         // A panic in a worker leaves the queues whole: every change to them is a single step.
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
@@ -71,7 +66,6 @@ mod tests {
         assert!(queues.push("b", 3));
         assert_eq!((queues.take(&"a"), queues.take(&"a"), queues.take(&"a")), (Some(1), Some(2), None));
         assert!(queues.push("a", 4), "after the worker was told to end, the next item needs a new one");
-        assert_eq!(queues.busy(), 2);
         queues.forget(&"b");
         assert_eq!(queues.take(&"b"), None);
     }

@@ -74,8 +74,9 @@ fn the_smallest_configuration_has_the_documented_defaults() {
     assert_eq!(config.whatsapp.reconcile_wait, Period::seconds(30));
     assert_eq!(config.whatsapp.rate_per_second, 80);
     assert!(config.admin.token_secrets.is_empty());
-    assert_eq!(config.chain_for("message.text", "support").unwrap().name, "default");
-    assert!(config.chain_for("delivery.read", "support").is_none());
+    assert_eq!(config.chains[0].name, "default");
+    assert!(config.chains[0].matches.accepts("message.text", "support"));
+    assert!(!config.chains[0].matches.accepts("delivery.read", "support"));
 }
 
 #[test]
