@@ -70,12 +70,21 @@ fn refused(sentence: impl Into<String>) -> Refused {
 
 #[derive(Debug, Default, Deserialize)]
 struct Wait {
-    /// Answer after the first attempt of the delivery, and with its HTTP status.
+    /// `1`: answer after the first attempt of the delivery, and with its HTTP status. `taken`: answer when the receiver has
+    /// taken it, however many attempts that needs.
     wait: Option<String>,
 }
 
 impl Wait {
-    async fn status(&self, first: tokio::sync::oneshot::Receiver<FirstAttempt>) -> Value {
+    async fn status(
+        &self,
+        shared: &Arc<Shared>,
+        delivery: u64,
+        first: tokio::sync::oneshot::Receiver<FirstAttempt>,
+    ) -> Value {
+        if self.wait.as_deref() == Some("taken") {
+            return json!(crate::delivery::finished(shared, delivery).await);
+        }
         if self.wait.as_deref().is_none_or(|wait| wait == "0" || wait == "false") {
             return Value::Null;
         }
@@ -116,7 +125,7 @@ async fn whole(request: Request) -> Result<Bytes, Refused> {
 /// A customer writes: JSON in Meta's shape (an object, or an array for several in one webhook), or a form with `from`,
 /// `file` and optionally `type`, `caption`, `voice`, `reply_to`, `name`.
 async fn inbound(State(shared): Sim, Query(wait): Query<Wait>, request: Request) -> Result<Json<Value>, Refused> {
-    let state = SimulatorState::new(shared);
+    let state = SimulatorState::new(Arc::clone(&shared));
     let message = if is_form(request.headers()) {
         let form = Form::read(request).await.map_err(refused)?;
         let from = form.field("from").ok_or_else(|| refused("the form needs `from`"))?.to_owned();
@@ -142,7 +151,7 @@ async fn inbound(State(shared): Sim, Query(wait): Query<Wait>, request: Request)
             .map_err(|error| refused(format!("the body is not valid JSON: {error}")))?
     };
     let written = state.write(message).map_err(refused)?;
-    let status = wait.status(written.first).await;
+    let status = wait.status(&shared, written.delivery, written.first).await;
     Ok(Json(json!({"id": written.ids.first(), "ids": written.ids, "delivery": written.delivery, "status": status})))
 }
 
@@ -169,8 +178,8 @@ async fn stored(State(shared): Sim, Path(id): Path<String>) -> Response {
 
 async fn webhook(State(shared): Sim, Query(wait): Query<Wait>, request: Request) -> Result<Json<Value>, Refused> {
     let body = whole(request).await?;
-    let (delivery, first) = SimulatorState::new(shared).raw(body);
-    Ok(Json(json!({"delivery": delivery, "status": wait.status(first).await})))
+    let (delivery, first) = SimulatorState::new(Arc::clone(&shared)).raw(body);
+    Ok(Json(json!({"delivery": delivery, "status": wait.status(&shared, delivery, first).await})))
 }
 
 async fn customer(State(shared): Sim, Json(card): Json<Value>) -> Result<Json<Value>, Refused> {

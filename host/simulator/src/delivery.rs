@@ -117,6 +117,26 @@ fn finish(shared: &Shared, id: u64, state: &'static str) {
     });
 }
 
+/// How often a waiting client's delivery is looked at.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Waits until a delivery was taken, lost or given up, and gives the receiver's last status.
+pub(crate) async fn finished(shared: &Shared, id: u64) -> Option<u16> {
+    loop {
+        let found = lock(&shared.deliveries)
+            .iter()
+            .rev()
+            .find(|delivery| delivery.id == id)
+            .map(|delivery| (delivery.finished_at.is_some(), delivery.status));
+        match found {
+            Some((false, _)) => tokio::time::sleep(LOOK).await,
+            Some((true, status)) => return status,
+            // So many came after it that it is forgotten.
+            None => return None,
+        }
+    }
+}
+
 /// The receiver's address, as soon as there is one.
 async fn address(shared: &Shared, sender: Sender) -> Option<String> {
     let mut hooks = shared.hooks.subscribe();

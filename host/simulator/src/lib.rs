@@ -9,7 +9,7 @@
 //!
 //! | path | what |
 //! | --- | --- |
-//! | `POST whatsapp/inbound` | a customer writes: Meta's shape of a message, an array of them for one webhook, or a form with `from` and `file` (`caption`, `voice`, `type`, `reply_to`, `name`); gives `{id, ids, delivery, status}`; with `?wait=1` it answers after the first attempt, and `status` is the receiver's |
+//! | `POST whatsapp/inbound` | a customer writes: Meta's shape of a message, an array of them for one webhook, or a form with `from` and `file` (`caption`, `voice`, `type`, `reply_to`, `name`); gives `{id, ids, delivery, status}`; with `?wait=1` it answers after the first attempt, with `?wait=taken` when the webhook was taken, and `status` is the receiver's |
 //! | `POST whatsapp/media` | stores a file for such a message: a form with `file`, or the bytes; gives `{id}` |
 //! | `POST whatsapp/webhook` | signs and delivers any body |
 //! | `POST whatsapp/customers` | `{phone, name, username, hide_phone, reachable, receipts, window_open}` |
