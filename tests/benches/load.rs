@@ -4,7 +4,6 @@
 //! those of the machine that runs them, to be compared with each other and not with another machine's.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -18,16 +17,13 @@ use patchbay_model::conversation::Channel;
 use patchbay_store::{EmbeddedOptions, EmbeddedStore, Store as _};
 use patchbay_tests::House;
 use patchbay_tests::config::PHONE_NUMBER_ID;
-use patchbay_tests::house::{sign, text_webhook};
+use patchbay_tests::house::text_webhook;
+use patchbay_tests::load::{CONNECTIONS, pour};
 use patchbay_tests::wait::eventually_within;
 use patchbay_whatsapp::normalise::{Channels, normalise};
 use patchbay_whatsapp::signature::AppSecrets;
 use serde_json::{Value, json};
 
-/// Connections of the load generator: Meta delivers concurrently.
-const CONNECTIONS: usize = 64;
-/// How long each accepting run lasts.
-const RUN: Duration = Duration::from_secs(8);
 /// Messages a second in the latency run, and how long it lasts.
 const RATE: u64 = 100;
 const LATENCY_RUN: Duration = Duration::from_secs(15);
@@ -74,7 +70,7 @@ async fn bare(store: Option<EmbeddedStore>) -> Result<f64> {
     let url = format!("http://{}/webhooks/whatsapp", listener.local_addr()?);
     let router = Router::new().route("/webhooks/whatsapp", post(accept)).with_state(accepting);
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
-    let rate = pour(&url).await;
+    let rate = pour(&[url]).await;
     server.abort();
     rate
 }
@@ -97,35 +93,7 @@ async fn accept(State(accepting): State<Arc<Accepting>>, headers: HeaderMap, bod
 
 async fn gateway() -> Result<f64> {
     let house = House::open().await?;
-    pour(&format!("{}/webhooks/whatsapp", house.gateway()?.url())).await
-}
-
-/// Posts messages as fast as they are taken, and gives how many a second were.
-async fn pour(url: &str) -> Result<f64> {
-    let client = reqwest::Client::builder().pool_max_idle_per_host(CONNECTIONS).build()?;
-    let taken = Arc::new(AtomicU64::new(0));
-    let next = Arc::new(AtomicU64::new(0));
-    let started = Instant::now();
-    let mut workers = Vec::new();
-    for _ in 0..CONNECTIONS {
-        let (client, taken, next, url) = (client.clone(), Arc::clone(&taken), Arc::clone(&next), url.to_owned());
-        workers.push(tokio::spawn(async move {
-            while started.elapsed() < RUN {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                let from = format!("44770090{:04}", number % 5_000);
-                let body = text_webhook(&format!("wamid.{number}"), &from, "my invoice is wrong", &Value::Null);
-                let signature = sign(&body)?;
-                let answer = client.post(&url).header("x-hub-signature-256", signature).body(body).send().await?;
-                anyhow::ensure!(answer.status() == 200, "{}", answer.status());
-                taken.fetch_add(1, Ordering::Relaxed);
-            }
-            Ok(())
-        }));
-    }
-    for worker in workers {
-        worker.await??;
-    }
-    Ok(count(taken.load(Ordering::Relaxed)) / started.elapsed().as_secs_f64())
+    pour(&[format!("{}/webhooks/whatsapp", house.gateway()?.url())]).await
 }
 
 /// Messages at a steady rate: the time from the webhook's leaving to the entry's standing in the ticket.
@@ -173,9 +141,4 @@ fn filed(tickets: &[Value], left: &[u64]) -> Result<Vec<u64>> {
         took.push(u64::try_from(at.as_millisecond())?.saturating_sub(*began));
     }
     Ok(took)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-const fn count(number: u64) -> f64 {
-    number as f64
 }

@@ -5,6 +5,7 @@ use std::process::{ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use tokio::process::{Child, Command};
 
 use crate::binary;
@@ -16,7 +17,9 @@ use crate::wait::eventually;
 pub struct Gateway {
     child: Child,
     url: String,
+    config: PathBuf,
     log: PathBuf,
+    client: reqwest::Client,
 }
 
 impl Gateway {
@@ -24,7 +27,17 @@ impl Gateway {
     ///
     /// # Errors
     /// With the end of its log, when it does not get there.
-    pub async fn start(config: &Path, listen: &str) -> Result<Self> {
+    pub async fn start(config: impl AsRef<Path>, listen: impl AsRef<str>) -> Result<Self> {
+        let mut gateway = Self::spawn(config.as_ref(), listen.as_ref())?;
+        gateway.ready().await?;
+        Ok(gateway)
+    }
+
+    /// Starts the binary, without waiting for anything.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(config: &Path, listen: &str) -> Result<Self> {
         let log = config.with_extension("log");
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log)?;
         let child = Command::new(binary::patchbay()?)
@@ -39,13 +52,16 @@ impl Gateway {
             .kill_on_drop(true)
             .spawn()
             .context("cannot start the gateway")?;
-        let mut gateway = Self { child, url: format!("http://{listen}"), log };
-        gateway.ready().await?;
-        Ok(gateway)
+        let (url, config) = (format!("http://{listen}"), config.to_owned());
+        Ok(Self { child, url, config, log, client: reqwest::Client::new() })
     }
 
-    async fn ready(&mut self) -> Result<()> {
-        let client = reqwest::Client::new();
+    /// Waits until it says that it is ready.
+    ///
+    /// # Errors
+    /// With the end of its log, when it does not get there.
+    pub async fn ready(&mut self) -> Result<()> {
+        let client = self.client.clone();
         let url = format!("{}/readyz", self.url);
         let pid = self.pid()?;
         let log = self.log.clone();
@@ -66,6 +82,68 @@ impl Gateway {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// A `GET` on the admin API.
+    ///
+    /// # Errors
+    /// When the gateway does not answer with 200.
+    pub async fn api(&self, path: &str) -> Result<Value> {
+        let token = self.token().await?;
+        let answer = self.client.get(format!("{}{path}", self.url)).bearer_auth(token).send().await?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        if !status.is_success() {
+            bail!("{path}: {status}: {text}");
+        }
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// A `POST` on the admin API.
+    ///
+    /// # Errors
+    /// When the gateway does not answer with success.
+    pub async fn api_post(&self, path: &str) -> Result<()> {
+        let token = self.token().await?;
+        let answer = self.client.post(format!("{}{path}", self.url)).bearer_auth(token).send().await?;
+        answer.error_for_status()?;
+        Ok(())
+    }
+
+    /// One of its metrics without labels.
+    ///
+    /// # Errors
+    /// When it does not answer, or has no such metric yet.
+    pub async fn metric(&self, name: &str) -> Result<f64> {
+        let text = self.client.get(format!("{}/metrics", self.url)).send().await?.text().await?;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+        value.with_context(|| format!("no metric {name}"))
+    }
+
+    /// A token from the command that an operator would use.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub async fn token(&self) -> Result<String> {
+        let output = Command::new(binary::patchbay()?)
+            .args(["token", "issue", "--config"])
+            .arg(&self.config)
+            .env_clear()
+            .envs(ENVIRONMENT)
+            .output()
+            .await?;
+        if !output.status.success() {
+            bail!("patchbay token issue: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    }
+
+    /// Sends it a signal: `STOP` and `CONT` pause it and let it go on.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        Ok(kill_process(self.pid()?, signal)?)
     }
 
     /// Everything that it has written to standard error, in all its lives.

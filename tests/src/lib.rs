@@ -5,17 +5,31 @@
 //!
 //! # Layout
 //! - [`binary`]: where the binary is, and the hostile plugins
+//! - [`command`]: the command line, as a script uses it
 //! - [`config`]: the configuration file of a test
 //! - [`gateway`]: one process
-//! - [`house`]: a gateway and its simulator together
+//! - [`outside`]: the simulated WhatsApp and ticket system
+//! - [`house`]: a gateway and the world outside of it
+//! - [`fleet`], [`balancer`]: several gateways that share a Redis, and what stands in front of them
+//! - [`load`]: webhooks as fast as they are taken
+//! - [`traffic`]: customers who write while things break, and what must be true in the end
 //! - [`wait`]: waiting for a condition
 
+pub mod balancer;
 pub mod binary;
+pub mod command;
 pub mod config;
+pub mod fleet;
 pub mod gateway;
 pub mod house;
+pub mod load;
+pub mod outside;
+pub mod traffic;
 pub mod wait;
 
+pub use command::Patchbay;
+pub use fleet::Fleet;
 pub use gateway::Gateway;
 pub use house::House;
+pub use outside::Outside;
 pub use wait::eventually;

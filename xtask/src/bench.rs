@@ -41,6 +41,12 @@ const BENCHES: &[Bench] = &[
         about: "webhooks accepted a second with and without the durable write; message to ticket",
         gateway: true,
     },
+    Bench {
+        name: "nodes",
+        package: "patchbay-tests",
+        about: "one, two and three gateways on one Redis: webhooks accepted and events handled a second",
+        gateway: true,
+    },
 ];
 
 /// The names that the command line takes.
@@ -51,6 +57,7 @@ pub(crate) fn names() -> PossibleValuesParser {
 /// Runs the named measurements, or all.
 pub(crate) fn bench(names: &[String]) -> Result<()> {
     needs::wasm_target()?;
+    needs::redis()?;
     let wanted: Vec<_> = BENCHES.iter().filter(|b| names.is_empty() || names.iter().any(|n| n == b.name)).collect();
     if wanted.iter().any(|bench| bench.gateway) {
         screen::step("build the gateway in release", || {

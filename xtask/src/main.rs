@@ -5,7 +5,9 @@
 //! - [`demo`]: build the gateway and become it
 //! - [`suites`]: the tests, and their counts
 //! - [`checks`]: format, clippy, features, documentation
+//! - [`simulate`]: the loop under simulated time, with many seeds
 //! - [`deny`]: licences, sources and bans
+//! - [`faults`]: three gateways, one Redis, and hundreds of faults
 //! - [`mod@bench`]: the measurements
 //! - [`needs`]: what all of these need on the machine, installed when missing
 //! - [`run`], [`screen`], [`tally`]: starting programs, what people see, counting tests
@@ -14,9 +16,11 @@ mod bench;
 mod checks;
 mod demo;
 mod deny;
+mod faults;
 mod needs;
 mod run;
 mod screen;
+mod simulate;
 mod suites;
 mod tally;
 
@@ -59,6 +63,19 @@ enum Chore {
         #[arg(value_name = "NAME", value_parser = bench::names())]
         names: Vec<String>,
     },
+    /// Three gateways on one Redis under load: kill, pause and restart them at random, then check every message
+    ///
+    /// The short run is one of the end-to-end tests; this is the long one. It ends by itself.
+    Faults {
+        /// How many faults
+        #[arg(long, default_value_t = 200)]
+        faults: usize,
+        /// Which ones: a run prints its seed
+        #[arg(long)]
+        seed: Option<u64>,
+    },
+    /// Simulate three nodes with faults: time, network and crashes follow from a seed
+    Simulate(simulate::Seeds),
     /// Check the format of both workspaces
     Fmt {
         /// Format instead of checking
@@ -82,6 +99,8 @@ fn main() -> ExitCode {
         Chore::Demo { flags } => demo::demo(&flags),
         Chore::Test { only, filters } => suites::test(&only, &filters),
         Chore::Bench { names } => bench::bench(&names),
+        Chore::Faults { faults, seed } => faults::faults(faults, seed),
+        Chore::Simulate(seeds) => simulate::simulate(&seeds),
         Chore::Fmt { fix } => checks::fmt(fix),
         Chore::Lint => checks::lint(),
         Chore::Docs => checks::docs(),

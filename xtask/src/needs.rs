@@ -51,7 +51,19 @@ pub(crate) fn chromium() -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Installs one of Debian's packages, for root only.
+/// Makes sure that there are a Redis, its Sentinel and its command line: Debian's packages, 7.0 or later.
+pub(crate) fn redis() -> Result<()> {
+    for (program, package) in
+        [("redis-server", "redis-server"), ("redis-sentinel", "redis-sentinel"), ("redis-cli", "redis-tools")]
+    {
+        if !run::exists(program) {
+            apt(package)?;
+        }
+    }
+    Ok(())
+}
+
+/// Installs one of Debian's packages, for root only. A server that the package starts by itself is not the tests' business: they start their own.
 fn apt(package: &str) -> Result<()> {
     let install = ["install", "--yes", "--no-install-recommends", package];
     let by_hand = format!("apt-get update && apt-get {}", install.join(" "));

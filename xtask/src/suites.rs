@@ -62,7 +62,7 @@ pub(crate) fn test(only: &[Step], filters: &[String]) -> Result<()> {
     if !TESTS.into_iter().any(wanted) {
         return Ok(());
     }
-    let suites = Suites::prepare(wanted(Step::E2e), wanted(Step::Browser), filters)?;
+    let suites = Suites::prepare(wanted(Step::Unit), wanted(Step::E2e), wanted(Step::Browser), filters)?;
     let mut rows = Vec::new();
     if wanted(Step::Unit) {
         rows.push(suite("unit", || suites.unit())?);
@@ -91,8 +91,11 @@ struct Suites<'a> {
 impl<'a> Suites<'a> {
     /// Installs what is missing and builds the host workspace once. Everything is built as its tests need it, so that
     /// no suite builds it again with other features of a shared dependency.
-    fn prepare(e2e: bool, browser: bool, filters: &'a [String]) -> Result<Self> {
+    fn prepare(unit: bool, e2e: bool, browser: bool, filters: &'a [String]) -> Result<Self> {
         needs::wasm_target()?;
+        if unit || e2e {
+            needs::redis()?;
+        }
         let chromium = if browser { Some(needs::chromium()?) } else { None };
         if browser {
             needs::browser_packages()?;

@@ -1,6 +1,7 @@
 //! The gateway: the loop, the HTTP surface, the configuration and the command line.
 //!
 //! # Layout
+//! - [`backup`]: a store and customers' files in one tar file
 //! - [`config`]: one TOML file, checked as a whole before anything starts
 //! - [`cli`]: the commands
 //! - [`engine`]: the loop
@@ -10,6 +11,7 @@
 //! - [`telemetry`]: what is written to standard error
 //! - [`token`]: bearer tokens of the admin API
 
+pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod dev;

@@ -19,7 +19,21 @@ pub struct Arrival {
     /// What happened.
     pub body: Body,
     /// The platform's own JSON of this one item, so that a better normaliser can be run over it later.
-    pub raw: Option<Private<String>>,
+    pub raw: Option<Raw>,
+}
+
+/// One item of a webhook as the platform sent it, and where in the webhook it stood.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Raw {
+    /// The webhook field: `messages`, `smb_message_echoes`, `account_update` … Empty: an entry or a change of a shape that
+    /// we do not know.
+    pub field: String,
+    /// The list in the field's value: `messages`, `statuses`, `standby.messages` … With `=` in front it is not an item of
+    /// that list but all that stands under the name. Empty: the item is the whole value.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub list: String,
+    /// The item's JSON.
+    pub json: Private<String>,
 }
 
 /// How an arrival's conversation is found.
@@ -34,6 +48,9 @@ pub enum Route {
         channel: Channel,
         /// The identities at hand, the surest first; never empty.
         identities: Vec<Identity>,
+        /// Identities that were the customer's until now. They lead here as long as nobody else is seen with them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        former: Vec<Identity>,
         /// What the customer shows of themselves.
         profile: Profile,
     },

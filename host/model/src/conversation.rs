@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::desk::Entry;
-use crate::event::DeliveryState;
+use crate::event::{DeliveryError, DeliveryState};
 use crate::{Attributes, ConversationId, CustomerId, Private, TaskId, Timestamp};
 
 /// One business number, or another source of conversations.
@@ -32,6 +32,9 @@ pub struct Customer {
     /// The platform's business-scoped user id (BSUID), whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<Private<String>>,
+    /// The platform's id of the group, where the conversation is a group's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Private<String>>,
     /// Changes freely: never an identifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<Private<String>>,
@@ -51,6 +54,8 @@ pub enum Identity {
     UserId(Private<String>),
     /// The phone number, as the platform gave it.
     Phone(Private<String>),
+    /// A group, by the platform's id: its conversation is the group's, whoever writes in it.
+    Group(Private<String>),
 }
 
 impl Identity {
@@ -60,6 +65,7 @@ impl Identity {
         let (kind, value) = match self {
             Self::UserId(value) => ("user-id", value),
             Self::Phone(value) => ("phone", value),
+            Self::Group(value) => ("group", value),
         };
         crate::ids::derive("id", &[channel.as_bytes(), kind.as_bytes(), value.reveal().as_bytes()])
     }
@@ -153,6 +159,15 @@ pub struct Conversation {
     /// The messages that we sent last, oldest first; at most [`SENT_KEPT`].
     #[serde(default)]
     pub sent: VecDeque<Sent>,
+    /// The customer does not want marketing: templates that may be marketing are not sent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_marketing: bool,
+    /// The platform's own agent has the conversation: what we send takes it over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub standby: bool,
+    /// The same customer's conversation in which this one goes on: what still arrives here is passed on to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joined: Option<ConversationId>,
 }
 
 /// Entries kept for a ticket that is not ordered yet: a long talk with a bot, and not a conversation without an end.
@@ -175,15 +190,20 @@ pub struct DeskState {
     pub fields: Attributes,
 }
 
-/// A message that we sent, and what is known of it.
+/// A message from our number, and what is known of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
-    /// The task that sent it.
-    pub task: TaskId,
+    /// The task that sent it; none: no task of ours is known for it (yet), since it was sent from elsewhere or its status
+    /// was quicker than the answer to us.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
     /// The platform's id of the message.
     pub message: Private<String>,
     /// The highest state reported; `failed` is final.
     pub state: DeliveryState,
+    /// Why it failed, where the platform said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<DeliveryError>,
 }
 
 impl Conversation {
@@ -201,12 +221,15 @@ impl Conversation {
             desks: BTreeMap::new(),
             unfiled: VecDeque::new(),
             sent: VecDeque::new(),
+            no_marketing: false,
+            standby: false,
+            joined: None,
         }
     }
 
     /// What is known of the message that `task` sent.
     #[must_use]
     pub fn sent_by(&self, task: &TaskId) -> Option<&Sent> {
-        self.sent.iter().rev().find(|sent| &sent.task == task)
+        self.sent.iter().rev().find(|sent| sent.task.as_ref() == Some(task))
     }
 }

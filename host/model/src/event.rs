@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::conversation::{Conversation, Ticket};
 use crate::message::{Media, Message};
+use crate::task::Effect;
 use crate::{ConversationId, EventId, Private, TaskId, Timestamp};
 
 /// One thing that happened in one conversation, as the journal keeps it.
@@ -38,6 +40,30 @@ pub enum Body {
     EffectFailed(EffectFailed),
     /// A call rang, was answered, ended.
     Call(Call),
+    /// The business wrote to the customer from its own app on the same number.
+    Echo(Overheard),
+    /// What was said before the number was connected.
+    History(Overheard),
+    /// What was said while the platform's own agent has the conversation.
+    Standby(Overheard),
+    /// The conversation was passed to or from the platform's own agent.
+    Handover(Handover),
+    /// The customer's number or user id changed, or the person behind them.
+    IdentityChanged(IdentityChanged),
+    /// The customer said what they want to be sent, and what not.
+    Preference(Preference),
+    /// A contact was added to the business's address book, changed or removed.
+    Contact(Notice),
+    /// A group was made, changed, joined or left.
+    Group(Notice),
+    /// What became of a payment.
+    Payment(Notice),
+    /// An operator decided about a dead letter.
+    LetterOrder(LetterOrder),
+    /// This conversation's customer has another one: it goes on there.
+    Join(Join),
+    /// Another conversation of the same customer goes on here.
+    Joined(Box<Joined>),
     /// Template status, quality rating, account warnings …
     AccountNotice(Notice),
     /// Emitted by a plugin.
@@ -61,6 +87,18 @@ impl Body {
             Self::Timer(_) => "timer".into(),
             Self::EffectFailed(_) => "effect.failed".into(),
             Self::Call(call) => format!("call.{}", call.state),
+            Self::Echo(overheard) => format!("echo.{}", overheard.message.content.kind()),
+            Self::History(overheard) => format!("history.{}", overheard.message.content.kind()),
+            Self::Standby(overheard) => format!("standby.{}", overheard.message.content.kind()),
+            Self::Handover(_) => "handover".into(),
+            Self::IdentityChanged(changed) => format!("customer.{}", changed.what.as_str()),
+            Self::Preference(_) => "customer.preference".into(),
+            Self::Contact(notice) => format!("contact.{}", notice.kind),
+            Self::Group(notice) => format!("group.{}", notice.kind),
+            Self::Payment(notice) => format!("payment.{}", notice.kind),
+            Self::LetterOrder(order) => format!("dead-letter.{}", order.verb.as_str()),
+            Self::Join(_) => "conversation.join".into(),
+            Self::Joined(_) => "conversation.joined".into(),
             Self::AccountNotice(notice) => format!("account.{}", notice.kind),
             Self::Custom(notice) => format!("custom.{}", notice.kind),
             Self::Unknown(_) => "unknown".into(),
@@ -97,19 +135,47 @@ pub struct Delivery {
     pub message: Private<String>,
     /// How far it got.
     pub state: DeliveryState,
-    /// Why it failed.
+    /// Why it failed: the first of the platform's reasons.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<DeliveryError>,
     /// The task that sent it, where it was ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<TaskId>,
+    /// What the platform charges for it, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pricing: Option<Pricing>,
+    /// In a group: the participant that this is about, as the platform calls them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub participant: Option<Private<String>>,
+}
+
+/// What the platform charges for a message, in its own words.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pricing {
+    /// Whether it is charged for, where the platform says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billable: Option<bool>,
+    /// `PMP`: per message …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// `regular`, `free_customer_service`, `free_entry_point` …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// `marketing`, `utility`, `service`, `authentication` …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// What opened the free window, where there is one: `referral_conversion` …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
 }
 
 /// How far a message got. The order is the rank: it never goes down, and `Failed` is final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeliveryState {
-    /// The platform has it.
+    /// The platform took it, and said under which id.
+    Accepted,
+    /// The platform has passed it on.
     Sent,
     /// It is on the customer's device.
     Delivered,
@@ -126,6 +192,7 @@ impl DeliveryState {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Accepted => "accepted",
             Self::Sent => "sent",
             Self::Delivered => "delivered",
             Self::Read => "read",
@@ -267,4 +334,141 @@ pub struct Unparsed {
     pub reason: String,
     /// The bytes as they came, base64: they need not be text.
     pub base64: Private<String>,
+}
+
+/// A message that was not written to us now: it informs, and asks for nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Overheard {
+    /// What was written.
+    pub message: Message,
+    /// Who wrote it.
+    pub by: Speaker,
+    /// How far it had got, in the platform's word, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+}
+
+/// Which side of a conversation wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Speaker {
+    /// The customer.
+    Customer,
+    /// The business, by another hand than ours.
+    Business,
+}
+
+/// The conversation was passed on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handover {
+    /// The role that had it, in the platform's word; empty where it does not say.
+    pub from: String,
+    /// The role that has it now.
+    pub to: String,
+    /// All of it, as JSON.
+    pub data: Private<String>,
+}
+
+/// Who the customer is has changed. The route names the identities that count from now on first, and those of before as
+/// former ones.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityChanged {
+    /// What changed.
+    pub what: IdentityChange,
+    /// The platform's sentence about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Private<String>>,
+}
+
+/// What changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IdentityChange {
+    /// The phone number; the platform gives a new user id with it.
+    Number,
+    /// The user id alone.
+    UserId,
+    /// The device or the person behind the number: the platform's security code changed.
+    Identity,
+}
+
+impl IdentityChange {
+    /// The last word of the event's kind.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Number => "number-changed",
+            Self::UserId => "user-id-changed",
+            Self::Identity => "identity-changed",
+        }
+    }
+}
+
+/// What the customer wants to be sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preference {
+    /// `marketing_messages`.
+    pub category: String,
+    /// `stop` or `resume`, in the platform's word.
+    pub value: String,
+    /// The platform's sentence about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Private<String>>,
+}
+
+/// What an operator wants done with a dead letter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LetterOrder {
+    /// The dead letter's task.
+    pub task: TaskId,
+    /// What to do.
+    pub verb: LetterVerb,
+    /// Who ordered it: the name in the token.
+    pub by: String,
+}
+
+/// What to do with a dead letter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum LetterVerb {
+    /// Back into its lane, as new.
+    Retry,
+    /// Its effect is replaced by this one; it stays a dead letter.
+    Edit {
+        /// The new effect.
+        effect: Box<Effect>,
+    },
+    /// It is nobody's business any more.
+    Drop,
+}
+
+impl LetterVerb {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Edit { .. } => "edit",
+            Self::Drop => "drop",
+        }
+    }
+}
+
+/// This conversation goes on in another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Join {
+    /// Which.
+    pub into: ConversationId,
+}
+
+/// Another conversation goes on here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Joined {
+    /// As it stood when it was joined.
+    pub conversation: Conversation,
+    /// Its tickets, with the ids of the entries that we wrote.
+    pub tickets: Vec<(Ticket, Vec<String>)>,
+    /// What it knows of the customer is what was seen last: it replaces what is known here. Otherwise it only adds to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub newest: bool,
 }

@@ -30,7 +30,7 @@ pub mod time;
 use std::collections::BTreeMap;
 
 pub use action::{Action, Flow, Outcome, Outgoing, OutgoingContent};
-pub use arrival::{Arrival, Route};
+pub use arrival::{Arrival, Raw, Route};
 pub use conversation::{Assignment, Channel, Conversation, Customer, Identity, Priority, Ticket};
 pub use event::{Body, Event, Notice};
 pub use failure::Failure;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::arrival::Profile;
+use crate::conversation::Identity;
 use crate::{MediaId, Notice, Private};
 
 /// One message from a customer.
@@ -20,6 +22,19 @@ pub struct Message {
     /// The ad, post or product that the customer came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub referral: Option<Notice>,
+    /// In a group: who of its participants wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<Participant>,
+}
+
+/// A person in a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Participant {
+    /// What the platform knows them by, the surest first.
+    pub identities: Vec<Identity>,
+    /// What they show of themselves.
+    #[serde(default)]
+    pub profile: Profile,
 }
 
 /// What a message carries.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::action::Outgoing;
 use crate::desk::Entry;
 use crate::message::Media;
-use crate::{Attributes, ConversationId, EventId, Identity, Private, TaskId, Timestamp};
+use crate::{Arrival, Attributes, ConversationId, EventId, Identity, Private, TaskId, Timestamp};
 
 /// One effect toward one target, with its idempotency key, attempts and outcome.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,6 +56,8 @@ pub enum Lane {
     Desk(String),
     /// Files to fetch, by channel name.
     Media(String),
+    /// Toward other conversations of this gateway.
+    Conversations,
 }
 
 impl std::fmt::Display for Lane {
@@ -64,6 +66,7 @@ impl std::fmt::Display for Lane {
             Self::Whatsapp(name) => write!(f, "whatsapp:{name}"),
             Self::Desk(name) => write!(f, "desk:{name}"),
             Self::Media(name) => write!(f, "media:{name}"),
+            Self::Conversations => f.write_str("conversations"),
         }
     }
 }
@@ -114,6 +117,11 @@ pub enum Effect {
         /// In the desk plugin's words.
         fields: Attributes,
     },
+    /// Give another conversation an event: it may be in another partition, which no commit of this one can write.
+    PassOn {
+        /// The event, with the conversation as its route.
+        arrival: Box<Arrival>,
+    },
 }
 
 impl Effect {
@@ -127,6 +135,7 @@ impl Effect {
             Self::CreateTicket { .. } => "create-ticket",
             Self::AddEntry { .. } => "add-entry",
             Self::UpdateTicket { .. } => "update-ticket",
+            Self::PassOn { .. } => "pass-on",
         }
     }
 

@@ -16,7 +16,7 @@ use patchbay_model::arrival::Profile;
 use patchbay_model::task::{Effect, Lane};
 use patchbay_model::{
     Arrival, Attributes, Body, Channel, Content, Conversation, ConversationId, Customer, CustomerId, EventId, Identity,
-    Message, Route, Task, TaskId, Ticket, Timestamp,
+    Message, Raw, Route, Task, TaskId, Ticket, Timestamp,
 };
 use patchbay_store::{Appended, Commit, EmbeddedOptions, EmbeddedStore, Lease, LinkChange, Partition, Position, Store};
 
@@ -40,6 +40,7 @@ fn arrival(number: u64, writer: u64) -> Arrival {
         route: Route::Customer {
             channel: channel(),
             identities: vec![Identity::Phone(format!("4477009{writer:05}").into())],
+            former: Vec::new(),
             profile: Profile::default(),
         },
         occurred_at: now,
@@ -50,8 +51,13 @@ fn arrival(number: u64, writer: u64) -> Arrival {
             reply_to: None,
             forwarded: false,
             referral: None,
+            author: None,
         }),
-        raw: Some("{\"messaging_product\":\"whatsapp\",\"id\":\"0123456789abcdef\"},".repeat(12).into()),
+        raw: Some(Raw {
+            field: "messages".into(),
+            list: "messages".into(),
+            json: "{\"messaging_product\":\"whatsapp\",\"id\":\"0123456789abcdef\"},".repeat(12).into(),
+        }),
     }
 }
 
@@ -60,6 +66,7 @@ fn state(id: &ConversationId, version: u64) -> Conversation {
         id: CustomerId::derive(&[id.as_str().as_bytes()]),
         phone: Some("447700900001".into()),
         user_id: None,
+        group: None,
         username: None,
         name: Some("Robin".into()),
         locale: None,

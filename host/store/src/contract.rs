@@ -1,19 +1,26 @@
 //! The Store contract: what the loop needs of durable state, and nothing about how it is kept.
 
+mod commit;
 mod link;
+mod node;
+mod records;
+mod upkeep;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use patchbay_model::task::DeadLetter;
-use patchbay_model::{
-    Arrival, Conversation, ConversationId, Event, EventId, MediaId, Private, Route, Task, TaskId, Timestamp,
-};
+use patchbay_model::{Arrival, Conversation, ConversationId, EventId, MediaId, Task, TaskId, Timestamp};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
+pub use self::commit::Commit;
 pub use self::link::{ENTRIES_KEPT, Link, LinkChange};
+pub use self::node::{Node, Pace};
+pub use self::records::{Appended, ClearedTimer, EventRecord, MediaRecord, MediaState, Report, Timer};
+pub use self::upkeep::{ExportPage, IDS_KEPT, Record, Removed, Retention, Stats, Upkeep, Verification};
 
 /// A slice of the conversations, owned by one node at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -58,35 +65,6 @@ pub struct Lease {
     pub token: u64,
 }
 
-/// What became of one arrival.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Appended {
-    /// It stands in the journal.
-    New {
-        /// Where it waits to be handled.
-        partition: Partition,
-        /// Whose it is.
-        conversation: ConversationId,
-    },
-    /// It was there already; nothing was written.
-    Duplicate,
-    /// It is about a ticket that no conversation is linked to; nothing was written.
-    Stranger,
-}
-
-/// An event as the journal keeps it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EventRecord {
-    /// Its place.
-    pub position: Position,
-    /// What happened.
-    pub event: Event,
-    /// How its conversation was found: who wrote, on which channel.
-    pub route: Route,
-    /// The platform's own JSON of it.
-    pub raw: Option<Private<String>>,
-}
-
 /// A value and how often it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Versioned<T> {
@@ -105,130 +83,6 @@ pub struct Pending {
     pub timers: Vec<Timer>,
 }
 
-/// A timer of a conversation. One for each name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Timer {
-    /// Whose.
-    pub conversation: ConversationId,
-    /// Which.
-    pub name: String,
-    /// When it goes off.
-    pub at: Timestamp,
-    /// What comes back with it: JSON.
-    pub data: Private<String>,
-}
-
-/// A timer to take back, or that has gone off.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ClearedTimer {
-    /// Whose.
-    pub conversation: ConversationId,
-    /// Which.
-    pub name: String,
-    /// Only if it is set for this moment: one that was set anew meanwhile stays. `None`: whenever it goes off.
-    pub at: Option<Timestamp>,
-}
-
-/// A piece of media and whether its bytes are at hand.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MediaRecord {
-    /// Our handle.
-    pub id: MediaId,
-    /// Whose.
-    pub conversation: ConversationId,
-    /// Where it stands.
-    pub state: MediaState,
-}
-
-/// Where a piece of media stands. A piece that has no record is still to be fetched.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "kebab-case")]
-pub enum MediaState {
-    /// Its bytes are in the blob store.
-    Stored {
-        /// The blob's key.
-        blob: String,
-        /// Bytes.
-        size: u64,
-        /// The media type that it was served with.
-        mime: String,
-        /// As the sender named it.
-        file_name: Option<Private<String>>,
-    },
-    /// It could not be had.
-    Failed {
-        /// Why, for people.
-        reason: String,
-    },
-}
-
-/// What a plugin did that it should not have done, for the operator.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Report {
-    /// When.
-    pub at: Timestamp,
-    /// The plugin's name in the configuration.
-    pub plugin: String,
-    /// Its generation.
-    pub generation: u64,
-    /// The event or task that it was called for.
-    pub event: String,
-    /// The cause in one word: `trap`, `cpu-time`, `deadline`, `memory` …
-    pub cause: String,
-    /// The cause in a sentence.
-    pub detail: String,
-    /// The wasm frames, innermost first.
-    #[serde(default)]
-    pub frames: Vec<String>,
-    /// The last lines that it wrote to standard error.
-    #[serde(default)]
-    pub stderr: String,
-}
-
-/// One atomic write. All of it is there afterwards, or none.
-///
-/// # Applying a commit again
-/// The answer to a commit can be lost: the caller then applies the very same commit again, before any other of the same
-/// conversation or task. The store knows it by its *witness*, and then answers `Ok` and writes nothing. The witness is
-/// the first of these that the commit has:
-///
-/// 1. [`handled`](Self::handled): the event is no longer pending.
-/// 2. [`conversation`](Self::conversation): the stored version is the new one, and this commit wrote it (the store keeps
-///    a fingerprint of the commit with the version; another commit's version is a [`StoreError::Conflict`]).
-/// 3. [`finished_tasks`](Self::finished_tasks) and [`dead_letters`](Self::dead_letters): none of these tasks is there
-///    any more. So a task is finished only by the one who carries it out.
-/// 4. None of them: writing it again changes nothing, because everything is written by its key and an entry is added to
-///    a link once (such a commit has one change for a link at most); only reports are told twice.
-///
-/// # Order
-/// Within a commit, tasks are finished before tasks are put, and timers cleared before timers are set: what is named in
-/// both is there afterwards. Links are changed before events are appended.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Commit {
-    /// The journal entry that has been handled.
-    pub handled: Option<Position>,
-    /// The conversation's new state, and the version that it replaces (0: there was none).
-    pub conversation: Option<(u64, Conversation)>,
-    /// Tasks that are new or have changed, by id.
-    pub put_tasks: Vec<Task>,
-    /// Tasks that are done.
-    pub finished_tasks: Vec<TaskId>,
-    /// Tasks that are given up: they leave their lane.
-    pub dead_letters: Vec<DeadLetter>,
-    /// Timers to set; one of the same conversation and name is replaced.
-    pub set_timers: Vec<Timer>,
-    /// Timers to take back, or that have gone off.
-    pub cleared_timers: Vec<ClearedTimer>,
-    /// What happens to links, in this order.
-    pub links: Vec<LinkChange>,
-    /// Media that was stored or given up.
-    pub media: Vec<MediaRecord>,
-    /// Events that follow from this one: outcomes, timers gone off. They must belong to this partition.
-    pub append: Vec<Arrival>,
-    /// Reports for the operator.
-    pub reports: Vec<Report>,
-}
-
 /// Which events to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventFilter {
@@ -240,6 +94,8 @@ pub struct EventFilter {
     pub since: Option<Timestamp>,
     /// At most so many.
     pub limit: usize,
+    /// Only those that wait to be handled.
+    pub pending: bool,
 }
 
 /// Why the store did not do what it was asked.
@@ -271,14 +127,51 @@ pub enum StoreError {
 
 /// Durable state: journal, conversations, lanes, timers, links, dead letters.
 ///
-/// When a method that writes returns, what it wrote survives a crash of the process and of the machine.
+/// When a method that writes returns, what it wrote survives a crash of the process and of the machine. A store that
+/// copies to others behind the writer's back can lose its last writes when one of those takes over: it says so by
+/// [`losses`](Self::losses). What is lost then is the end of its history, in every partition or in those of one server.
 #[async_trait]
-pub trait Store: fmt::Debug + Send + Sync + 'static {
+pub trait Store: Upkeep + fmt::Debug + 'static {
     /// How many partitions there are; fixed when the store is made.
     fn partitions(&self) -> u16;
 
     /// The partition that a conversation belongs to.
     fn partition_of(&self, conversation: &ConversationId) -> Partition;
+
+    /// The time by the store's clock, which all nodes share: what is due is due by this one.
+    fn now(&self) -> Timestamp;
+
+    /// How long a lease lasts that is not renewed. `None`: as long as the process, since there is no other node.
+    fn lease_time(&self) -> Option<Duration>;
+
+    /// Counts how often the end of the store's history may have been lost. After a change everything in memory may be
+    /// ahead of the store: give every lease up, acquire and load again, and append again what was accepted lately.
+    fn losses(&self) -> watch::Receiver<u64>;
+
+    /// Says that a node lives, for as long as a lease lasts, and gives all that do, this one among them, by id.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn beat(&self, node: &Node) -> Result<Vec<Node>, StoreError>;
+
+    /// Says that a node lives no more.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: the others find out by themselves.
+    async fn leave(&self, node: &str) -> Result<(), StoreError>;
+
+    /// Waits until everything that this process wrote before is as safe as the operator wants it: flushed, and on as many
+    /// replicas as configured.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: it is not known to be; what was written is better kept elsewhere too until it is.
+    async fn settle(&self) -> Result<(), StoreError>;
+
+    /// Takes the next turn of what has a pace, and gives how long to wait for it. All nodes share the paces, by key.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: no turn was taken, or it is lost.
+    async fn turn(&self, key: &str, pace: Pace) -> Result<Duration, StoreError>;
 
     /// Adds events to the journals of their partitions, each at most once by its id, in the order given. Any node may.
     ///
@@ -357,12 +250,15 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Dead letters, newest first: by when they died.
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, StoreError>;
 
-    /// Puts a dead letter back into its lane, as new, and gives it. It is due now, was created now (so that it is not
-    /// given up at once for its age), and its attempts and breakages are forgotten, not whether it is uncertain.
-    async fn revive(&self, id: &TaskId, now: Timestamp) -> Result<Option<Task>, StoreError>;
+    /// One dead letter.
+    async fn dead_letter(&self, id: &TaskId) -> Result<Option<DeadLetter>, StoreError>;
 
     /// Reports, newest first: by when they were written. The store keeps at least the last thousand.
     async fn reports(&self, limit: usize) -> Result<Vec<Report>, StoreError>;
+
+    /// Finishes what was asked for before and lets go of everything; what is asked for later is
+    /// [`StoreError::Unavailable`].
+    async fn close(&self);
 }
 
 #[cfg(test)]

@@ -6,19 +6,27 @@
 //!
 //! # Layout
 //! - `tables`: what is kept, under which keys
-//! - `file`: opening the file, again after a disk error
+//! - `file`: opening the file, again after a disk error; `disk`: what lies below the engine, for reading on a full disk
 //! - `writer`: the thread, its batches, leases
 //! - `append`, `commit`: the two writes; `links`: what a commit does to links
 //! - `reads`: the rest
+//! - `upkeep`: numbers; `verify`, `thin`, `transfer` (export and import), `copy` (backups)
 
-mod append;
-mod commit;
+pub(crate) mod append;
+pub(crate) mod commit;
+mod copy;
+mod disk;
 mod file;
-mod links;
-mod reads;
+pub(crate) mod links;
+mod paces;
+pub(crate) mod reads;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod thin;
+mod transfer;
+mod upkeep;
+mod verify;
 mod writer;
 
 use std::collections::{BTreeSet, HashMap};
@@ -26,6 +34,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use patchbay_model::task::DeadLetter;
@@ -33,15 +42,18 @@ use patchbay_model::{Arrival, Conversation, ConversationId, EventId, MediaId, Ta
 use redb::ReadTransaction;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IntoDeserializer};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+pub use self::copy::{BackupSummary, Compacted};
 use self::append::{Incoming, Places};
 use self::commit::Prepared;
 use self::file::{Known, StoreFile};
-use self::writer::{Job, Reply, Writer};
+use self::paces::Paces;
+use self::upkeep::Used;
+use self::writer::{Job, Pause, Reply, Writer};
 use crate::{
-    Appended, Commit, EventFilter, EventRecord, Lease, Link, MediaRecord, Partition, Pending, Position, Report, Store,
-    StoreError, Versioned,
+    Appended, Commit, EventFilter, EventRecord, Lease, Link, MediaRecord, Node, Pace, Partition, Pending, Position,
+    Report, Store, StoreError, Versioned,
 };
 
 /// Partitions of a new store: enough that the conversations of one busy number spread over the workers of a large
@@ -107,29 +119,26 @@ impl EmbeddedStore {
     fn start(file: StoreFile, known: Known, options: &EmbeddedOptions) -> Result<Self, StoreError> {
         let wakeups = (0..known.partitions).map(|_| Arc::new(Notify::new())).collect();
         let shared =
-            Arc::new(Shared { file, partitions: known.partitions, leases: Mutex::new(HashMap::new()), wakeups });
+            Arc::new(Shared {
+                file,
+                partitions: known.partitions,
+                leases: Mutex::new(HashMap::new()),
+                wakeups,
+                losses: watch::Sender::new(0),
+                paces: Paces::default(),
+                used: Used::default(),
+            });
         let (sender, jobs) = mpsc::channel(QUEUE);
         let writer = Writer {
             shared: Arc::clone(&shared),
             jobs,
             places: Places { partitions: known.partitions, position: known.position, grown: BTreeSet::new() },
             quick_repair: options.quick_repair,
-            paused: None,
+            paused: known.read_only.map(Pause::new),
         };
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || writer.run());
         let thread = thread.map_err(|error| StoreError::Unavailable(format!("no thread for the store: {error}")))?;
         Ok(Self { shared, jobs: sender, writer: Mutex::new(Some(thread)) })
-    }
-
-    /// Finishes what was asked for before, and lets go of the file. Everything asked for later is
-    /// [`StoreError::Unavailable`]. Dropping the store does the same, and blocks meanwhile.
-    pub async fn close(&self) {
-        // Fails only when the writer has ended already.
-        let _ended = self.jobs.send(Job::Close).await;
-        let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            join(tokio::task::spawn_blocking(move || thread.join()).await.unwrap_or(Ok(())));
-        }
     }
 
     /// Hands a job to the writer and waits for its answer.
@@ -192,6 +201,10 @@ struct Shared {
     leases: Mutex<HashMap<Partition, Lease>>,
     /// By partition.
     wakeups: Vec<Arc<Notify>>,
+    /// Never changes: what is durable here stays.
+    losses: watch::Sender<u64>,
+    paces: Paces,
+    used: Used,
 }
 
 impl Shared {
@@ -227,8 +240,36 @@ impl Store for EmbeddedStore {
         Partition::of(conversation, self.shared.partitions)
     }
 
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn lease_time(&self) -> Option<Duration> {
+        None
+    }
+
+    fn losses(&self) -> watch::Receiver<u64> {
+        self.shared.losses.subscribe()
+    }
+
+    async fn beat(&self, node: &Node) -> Result<Vec<Node>, StoreError> {
+        Ok(vec![node.clone()])
+    }
+
+    async fn leave(&self, _node: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn settle(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn turn(&self, key: &str, pace: Pace) -> Result<Duration, StoreError> {
+        Ok(self.shared.paces.turn(key, pace))
+    }
+
     async fn append(&self, arrivals: Vec<Arrival>) -> Result<Vec<Appended>, StoreError> {
-        let arrivals = arrivals.iter().map(Incoming::prepare).collect::<Result<Vec<_>, _>>()?;
+        let arrivals = arrivals.into_iter().map(Incoming::prepare).collect::<Result<Vec<_>, _>>()?;
         self.write(|reply| Job::Append(arrivals, reply)).await
     }
 
@@ -305,12 +346,22 @@ impl Store for EmbeddedStore {
         self.scan(move |transaction| reads::dead_letters(transaction, limit)).await
     }
 
-    async fn revive(&self, id: &TaskId, now: Timestamp) -> Result<Option<Task>, StoreError> {
-        self.write(|reply| Job::Revive(id.clone(), now, reply)).await
+    async fn dead_letter(&self, id: &TaskId) -> Result<Option<DeadLetter>, StoreError> {
+        self.look_up(|transaction| reads::dead_letter(transaction, id))
     }
 
     async fn reports(&self, limit: usize) -> Result<Vec<Report>, StoreError> {
         self.scan(move |transaction| reads::reports(transaction, limit)).await
+    }
+
+    /// Dropping the store does the same, and blocks meanwhile.
+    async fn close(&self) {
+        // Fails only when the writer has ended already.
+        let _ended = self.jobs.send(Job::Close).await;
+        let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            join(tokio::task::spawn_blocking(move || thread.join()).await.unwrap_or(Ok(())));
+        }
     }
 }
 
@@ -318,6 +369,7 @@ impl Store for EmbeddedStore {
 fn fault(error: impl Into<redb::Error>) -> StoreError {
     match error.into() {
         redb::Error::Corrupted(reason) => StoreError::Corrupt(reason),
+        redb::Error::Io(error) => StoreError::Unavailable(disk::sentence(&error)),
         error => StoreError::Unavailable(error.to_string()),
     }
 }

@@ -8,12 +8,21 @@
 //! # Layout
 //! - [`contract`]: the trait and what passes through it
 //! - [`embedded`]: one file, one node
+//! - [`intake`]: what a node keeps on its own disk for a store that is elsewhere
+//! - [`redis`]: one Redis, several nodes
+//! - `memory`: the reference model of the contract, for tests (feature `memory`)
 
 pub mod contract;
 pub mod embedded;
+pub mod intake;
+#[cfg(feature = "memory")]
+pub mod memory;
+pub mod redis;
 
 pub use contract::{
-    Appended, ClearedTimer, Commit, ENTRIES_KEPT, EventFilter, EventRecord, Lease, Link, LinkChange, MediaRecord,
-    MediaState, Partition, Pending, Position, Report, Store, StoreError, Timer, Versioned,
+    Appended, ClearedTimer, Commit, ENTRIES_KEPT, EventFilter, EventRecord, ExportPage, IDS_KEPT, Lease, Link, LinkChange,
+    MediaRecord, MediaState, Node, Pace, Partition, Pending, Position, Record, Removed, Report, Retention, Stats, Store,
+    StoreError, Timer, Upkeep, Verification, Versioned,
 };
-pub use embedded::{EmbeddedOptions, EmbeddedStore};
+pub use embedded::{BackupSummary, Compacted, EmbeddedOptions, EmbeddedStore};
+pub use redis::{RedisMode, RedisOptions, RedisStore, RedisTls, Warning};

@@ -128,11 +128,11 @@ async fn a_later_format_is_refused_with_a_sentence() {
     drop(open(&file).unwrap());
     let database = redb::Database::create(&file).unwrap();
     let write = database.begin_write().unwrap();
-    write.open_table(redb::TableDefinition::<&str, u64>::new("meta")).unwrap().insert("format", 2).unwrap();
+    write.open_table(redb::TableDefinition::<&str, u64>::new("meta")).unwrap().insert("format", 99).unwrap();
     write.commit().unwrap();
     drop(database);
     let Err(StoreError::Unsuitable(sentence)) = open(&file) else { panic!("a later format was opened") };
-    assert!(sentence.contains("format 2") && sentence.contains("run the version that wrote it"), "{sentence}");
+    assert!(sentence.contains("format 99") && sentence.contains("run the version that wrote it"), "{sentence}");
 }
 
 #[cfg(unix)]

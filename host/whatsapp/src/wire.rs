@@ -200,6 +200,11 @@ pub(crate) fn moment(text: &str) -> Option<Timestamp> {
     }
 }
 
+/// The digits of a phone number, however it is written.
+pub(crate) fn digits(phone: &str) -> String {
+    phone.chars().filter(char::is_ascii_digit).collect()
+}
+
 /// A word of Meta's for use in our own names: what is not a short lower-case identifier is `other`.
 pub(crate) fn word(text: Option<String>, other: &str) -> String {
     let known = |text: &String| {

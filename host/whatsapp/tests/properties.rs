@@ -9,6 +9,8 @@
 
 mod common;
 
+use std::time::{Duration, Instant};
+
 use common::{NUMBER, RECEIVED_AT, channels};
 use patchbay_model::{Arrival, Body, Content, Route};
 use patchbay_whatsapp::normalise::{Normalised, normalise};
@@ -151,7 +153,7 @@ fn well_formed(result: &Normalised) {
     assert!(!result.arrivals.is_empty() || result.foreign > 0, "nothing vanishes");
     for arrival in &result.arrivals {
         let unparsed = matches!(arrival.body, Body::Unparsed(_));
-        assert_eq!(arrival.raw.is_none(), unparsed, "all but unparsed bodies carry their slice");
+        assert!(arrival.raw.is_some() || unparsed, "all but unparsed bodies carry their slice");
         if let Route::Customer { identities, .. } = &arrival.route {
             assert!(!identities.is_empty());
         }
@@ -224,11 +226,55 @@ fn an_id_is_the_same_in_whatever_company_it_comes() {
 }
 
 #[test]
-fn a_thousand_messages_and_deep_nesting_are_nothing_special() {
-    let many: Vec<_> = (0..1000).map(|at| message(&format!("wamid.{at}"), "hi")).collect();
-    assert_eq!(read(&envelope(&many)).arrivals.len(), 1000);
-
+fn deep_nesting_is_nothing_special() {
     let deep = format!("{{\"entry\":[{}{}]}}", "[".repeat(200_000), "]".repeat(200_000));
     let result = read(deep.as_bytes());
     assert!(matches!(result.arrivals.as_slice(), [Arrival { body: Body::Unknown(_), .. }]));
+}
+
+/// Every seventh of them is no message, or hardly one.
+#[test]
+fn a_thousand_messages_are_as_safe_as_one() {
+    let odd = [json!(null), json!(7), json!("x"), json!([]), json!({}), json!({ "id": [], "type": {} })];
+    let item = |at: usize| match at % 7 {
+        0 => odd[at / 7 % odd.len()].clone(),
+        _ => message(&format!("wamid.{at}"), &format!("text {at}")),
+    };
+    let many: Vec<_> = (0..1000).map(item).collect();
+    let arrivals = read(&envelope(&many)).arrivals;
+    assert_eq!(arrivals.len(), 1000);
+    for (at, arrival) in arrivals.iter().enumerate().filter(|(at, _)| at % 7 != 0) {
+        assert_eq!(text_of(arrival), Some(format!("text {at}").as_str()));
+        assert_eq!(*arrival, read(&envelope(&many[at..=at])).arrivals[0], "its neighbours change nothing");
+    }
+}
+
+/// Bodies of Meta's largest size (3 MB) that have a great many of something. A time that grew with the square of their
+/// number would be minutes or hours.
+#[test]
+fn time_grows_with_the_size_and_no_faster() {
+    let repeat = |part: &str| vec![part; (3 << 20) / (part.len() + 1)].join(",");
+    let value = |inner: &str| {
+        format!(
+            r#"{{"entry":[{{"id":"1","changes":[{{"field":"messages","value":{{"metadata":{{"phone_number_id":"{NUMBER}"}},{inner}}}}}]}}]}}"#
+        )
+    };
+    let long = "x".repeat(1 << 20);
+    let start = Instant::now();
+    for body in [
+        format!(r#"{{"entry":[{}]}}"#, repeat("{}")),
+        format!(r#"{{"entry":[{{"id":"{long}","changes":[{}]}}]}}"#, repeat("0")),
+        format!(r#"{{"entry":[{{"changes":[{}]}}]}}"#, repeat(r#"{"field":"a","value":0}"#)),
+        value(&repeat(r#""a":0"#)),
+        value(&format!(r#""messages":[{}]"#, repeat("{}"))),
+        value(&format!(r#""messages":[{{{}}}]"#, repeat(r#""a":0"#))),
+        value(&format!(
+            r#""contacts":[{{"wa_id":"1","profile":{{"name":"{long}"}}}},{}],"messages":[{}]"#,
+            repeat(r#"{"wa_id":"1"}"#),
+            repeat(r#"{"from":"1"}"#)
+        )),
+    ] {
+        well_formed(&read(body.as_bytes()));
+    }
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
 }

@@ -7,8 +7,13 @@ use clap::{Command, CommandFactory};
 use super::Cli;
 
 /// The groups of commands, in the order in which an operator meets them. A command without a group stands at the end.
-const GROUPS: [(&str, &[&str]); 3] =
-    [("Run", &["serve", "dev"]), ("Configuration", &["check", "schema"]), ("Operation", &["token", "completions"])];
+const GROUPS: [(&str, &[&str]); 5] = [
+    ("Run", &["serve", "dev"]),
+    ("Configuration", &["check", "schema"]),
+    ("What happened", &["journal", "dead-letters"]),
+    ("Store", &["store", "backup", "restore", "migrate"]),
+    ("Operation", &["token", "completions"]),
+];
 
 /// The command line with the groups in its help.
 #[must_use]

@@ -1,17 +1,31 @@
 //! The command line.
 //!
 //! # Layout
-//! - here: the commands and their flags, as data
-//! - [`run`]: what each command does
+//! - here and [`args`]: the commands and their flags, as data
+//! - [`run`]: what each command does; [`letters`], [`journal`], [`upkeep`], [`backup`], [`migrate`]: those of operators
+//! - [`client`], [`source`]: a running gateway, or a store that no gateway runs on
+//! - [`output`], [`failure`]: what is printed, and exit codes
 //! - [`help`]: the commands in groups
 
+pub mod args;
+pub mod backup;
+pub mod client;
+pub mod failure;
 pub mod help;
+pub mod journal;
+pub mod letters;
+pub mod migrate;
+pub mod output;
 pub mod run;
+pub mod source;
+pub mod upkeep;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+use self::args::{BackupArgs, JournalCommand, LettersCommand, MigrateArgs, RestoreArgs, StoreCommand};
 
 /// Where the configuration is when nothing else is said.
 pub const CONFIG_FILE: &str = "patchbay.toml";
@@ -106,6 +120,49 @@ pub enum Command {
                            #:schema ./patchbay.schema.json"
     )]
     Schema,
+    /// Look at events, and run them again
+    #[command(subcommand)]
+    Journal(JournalCommand),
+    /// Look at what was given up: change it, try it again, drop it
+    #[command(subcommand)]
+    DeadLetters(LettersCommand),
+    /// Look at the store, and check it
+    #[command(subcommand)]
+    Store(StoreCommand),
+    /// Write the store and customers' files into one file
+    #[command(
+        long_about = "Writes the store, as of one moment, and customers' files into one tar file, while the gateway goes \
+                      on; or of a gateway that is stopped, with --config. The file holds what customers wrote: keep it \
+                      as safe as the store.",
+        after_long_help = "Examples:\n  \
+                           patchbay backup patchbay-$(date +%F).tar\n  \
+                           patchbay backup --config patchbay.toml backup.tar    while no gateway runs\n  \
+                           patchbay backup --no-media backup.tar                the store alone"
+    )]
+    Backup(BackupArgs),
+    /// Put a backup back
+    #[command(
+        long_about = "Checks a backup as a whole and puts it where the configuration keeps its store and customers' \
+                      files. A backup that is damaged changes nothing. What is there already is left alone, or moved \
+                      aside with --force. No gateway may run on it.",
+        after_long_help = "Examples:\n  \
+                           patchbay restore backup.tar --config patchbay.toml\n  \
+                           patchbay restore backup.tar --config patchbay.toml --force"
+    )]
+    Restore(RestoreArgs),
+    /// Move everything from one store into another
+    #[command(
+        long_about = "Moves everything from one store into another one, which has to be empty: from the embedded file \
+                      into Redis, or back. No gateway may run on either. The store that is read stays as it is. \
+                      Customers' files are no part of it: they lie in the data folder, and `patchbay backup --no-store` \
+                      takes them along.\n\n\
+                      A run that was broken off is gone on with by the same command and --continue. Passwords stand in \
+                      no command: name a configuration that refers to them, with config:FILE.",
+        after_long_help = "Examples:\n  \
+                           patchbay migrate --from embedded:/var/lib/patchbay/patchbay.redb --to config:patchbay.toml\n  \
+                           patchbay migrate --from config:patchbay.toml --to embedded:copy.redb    a copy in one file"
+    )]
+    Migrate(MigrateArgs),
     /// Make tokens for the admin API
     #[command(subcommand)]
     Token(TokenCommand),

@@ -1,7 +1,6 @@
 //! What each command does.
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,16 +10,14 @@ use patchbay_model::Timestamp;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use super::{CheckArgs, Cli, Colour, Command, DevArgs, IssueArgs, ServeArgs, TokenCommand, help};
+use super::failure::{DONE, FAILED, Failure, WRONG};
+use super::output::print;
+use super::{
+    CheckArgs, Cli, Colour, Command, DevArgs, IssueArgs, ServeArgs, TokenCommand, backup, help, journal, letters, migrate,
+    upkeep,
+};
 use crate::config::{self, Config, Problems, Secrets};
 use crate::{telemetry, token};
-
-/// Everything is as it was meant.
-const DONE: u8 = 0;
-/// It did not work.
-const FAILED: u8 = 1;
-/// The command line or the configuration is wrong.
-const WRONG: u8 = 2;
 
 /// Runs a command line, the program's name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -57,16 +54,11 @@ fn complain(error: &anyhow::Error) -> u8 {
         "{}: {error:#}",
         owo_colors::OwoColorize::style(&"error", owo_colors::Style::new().red().bold())
     );
-    FAILED
+    error.downcast_ref().map_or(FAILED, |failure: &Failure| failure.code)
 }
 
 fn show(problems: &Problems) {
     anstream::eprint!("{}", problems.coloured());
-}
-
-fn print(text: &str) -> anyhow::Result<()> {
-    let mut out = anstream::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")
 }
 
 fn command(command: Command) -> anyhow::Result<u8> {
@@ -78,6 +70,12 @@ fn command(command: Command) -> anyhow::Result<u8> {
             let schema = serde_json::to_string_pretty(&config::schema::published())?;
             print(&(schema + "\n")).map(|()| DONE)
         }
+        Command::Journal(command) => runtime()?.block_on(journal::run(command)),
+        Command::DeadLetters(command) => runtime()?.block_on(letters::run(command)),
+        Command::Store(command) => runtime()?.block_on(upkeep::run(command)),
+        Command::Backup(args) => runtime()?.block_on(backup::backup(args)),
+        Command::Restore(args) => runtime()?.block_on(backup::restore(args)),
+        Command::Migrate(args) => runtime()?.block_on(migrate::run(args)),
         Command::Token(TokenCommand::Issue(args)) => issue(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();

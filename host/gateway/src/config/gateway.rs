@@ -19,8 +19,12 @@ pub struct Gateway {
     pub listen: SocketAddr,
     /// The largest request body that is accepted; above it the answer is 413. At least 3MiB: Meta sends up to 3 MB.
     pub max_body: Size,
-    /// How long running work may take to finish after the signal to stop.
+    /// How long running work may take to finish after the signal to stop. Each partition goes to another node as soon as
+    /// its own is finished.
     pub shutdown_grace: Period,
+    /// What this node is called among those that share a store; without it the machine's name.
+    #[schemars(extend("x-form" = "name"))]
+    pub node_name: Option<String>,
     /// The folder for everything that is kept. A relative path counts from the configuration file.
     #[schemars(extend("x-form" = "path"))]
     pub data_dir: PathBuf,
@@ -38,38 +42,9 @@ impl Default for Gateway {
             // Room above 4 MiB, so that a body of exactly that size is never refused.
             max_body: Size::mebibytes(5),
             shutdown_grace: Period::seconds(20),
+            node_name: None,
             data_dir: PathBuf::from("./data"),
         }
-    }
-}
-
-/// Where durable state is kept.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Store {
-    /// Which store.
-    pub kind: StoreKind,
-    /// The embedded store's file; without it `patchbay.redb` in the data folder. A relative path counts from the
-    /// configuration file.
-    #[schemars(extend("x-form" = "path"))]
-    pub path: Option<PathBuf>,
-    /// Into how many slices the conversations are cut. Fixed once the store has data.
-    #[schemars(range(min = 1, max = 1024))]
-    pub partitions: u16,
-}
-
-/// Which store.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum StoreKind {
-    /// One file, no server, one node.
-    #[default]
-    Embedded,
-}
-
-impl Default for Store {
-    fn default() -> Self {
-        Self { kind: StoreKind::Embedded, path: None, partitions: 16 }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The configuration: one TOML file, checked as a whole before anything starts.
 //!
 //! # Layout
-//! - [`gateway`], [`whatsapp`], [`plugin`], [`routing`]: the sections, as plain checked data
+//! - [`gateway`], [`store`], [`whatsapp`], [`plugin`], [`routing`]: the sections, as plain checked data
 //! - [`secret`], [`units`]: secrets by reference, durations and sizes
 //! - [`schema`]: the JSON Schema; a file's shape is checked against the same schema that is printed
 //! - [`problem`]: what is wrong with a file, where, and what to write
@@ -20,6 +20,7 @@ pub mod routing;
 pub mod schema;
 pub mod secret;
 mod shape;
+pub mod store;
 mod tree;
 pub mod units;
 pub mod whatsapp;
@@ -32,11 +33,12 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-pub use gateway::{Admin, Gateway, LogFormat, Retry, Store, StoreKind, Telemetry};
+pub use gateway::{Admin, Gateway, LogFormat, Retry, Telemetry};
 pub use plugin::{Credential, Grants, HttpGrant, Limits, Plugin, Source};
 pub use problem::{Problem, Problems, Severity};
 pub use routing::{Chain, Desk, Fallback, Match, OnFailure, Step};
 pub use secret::{SecretError, SecretRef, SecretRefs};
+pub use store::{Redis, RedisMode, Retention, Spool, Store, StoreKind};
 pub use units::{Period, Size};
 pub use whatsapp::{Number, Whatsapp};
 
@@ -51,6 +53,12 @@ pub struct Config {
     /// Where durable state is kept.
     #[serde(default)]
     pub store: Store,
+    /// How long things are kept.
+    #[serde(default)]
+    pub retention: Retention,
+    /// What a node keeps by itself while a shared store is away.
+    #[serde(default)]
+    pub spool: Spool,
     /// Meta's side: the app that signs the webhooks, and the numbers behind it.
     pub whatsapp: Whatsapp,
     /// The plugins, by the name that the rest of the file calls them.
@@ -190,6 +198,9 @@ impl Config {
         if let Some(path) = &mut self.store.path {
             *path = folder.join(&*path);
         }
+        if let Some(path) = self.store.redis.as_mut().and_then(|redis| redis.tls_ca.as_mut()) {
+            *path = folder.join(&*path);
+        }
         for plugin in self.plugins.values_mut() {
             if let Source::File(path) = &mut plugin.source {
                 *path = folder.join(&*path);
@@ -205,6 +216,11 @@ impl Config {
         let mut found = Vec::new();
         for (index, secret) in self.whatsapp.app_secrets.iter_mut().enumerate() {
             found.push((format!("whatsapp.app_secrets[{index}]"), secret));
+        }
+        if let Some(redis) = &mut self.store.redis {
+            found.extend(redis.password.as_mut().map(|secret| ("store.redis.password".to_owned(), secret)));
+            let sentinel = redis.sentinel_password.as_mut();
+            found.extend(sentinel.map(|secret| ("store.redis.sentinel_password".to_owned(), secret)));
         }
         found.push(("whatsapp.verify_token".to_owned(), &mut self.whatsapp.verify_token));
         for (index, number) in self.whatsapp.numbers.iter_mut().enumerate() {

@@ -45,6 +45,12 @@ impl Period {
         Self(Duration::from_secs(seconds))
     }
 
+    /// So many days.
+    #[must_use]
+    pub const fn days(days: u64) -> Self {
+        Self(Duration::from_secs(days * 24 * 60 * 60))
+    }
+
     /// So many milliseconds.
     #[must_use]
     pub const fn millis(millis: u64) -> Self {

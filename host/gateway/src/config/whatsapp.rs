@@ -34,6 +34,10 @@ pub struct Whatsapp {
     #[serde(default = "default_rate_per_second")]
     #[schemars(range(min = 1, max = 1000))]
     pub rate_per_second: u32,
+    /// Templates that are no marketing, by name: they are sent to customers who have stopped marketing messages too. All
+    /// others are not.
+    #[serde(default)]
+    pub utility_templates: Vec<String>,
     /// The business numbers. Webhooks of other numbers are acknowledged and counted, and go nowhere.
     #[schemars(length(min = 1))]
     pub numbers: Vec<Number>,

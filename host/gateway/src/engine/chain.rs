@@ -1,13 +1,47 @@
 //! Which handlers are asked about an event, and what happens when one of them fails.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use patchbay_model::{Event, Flow, Timestamp};
+use async_trait::async_trait;
+use patchbay_model::{Event, Flow, Outcome, Timestamp};
 use patchbay_runtime::{Call, CallError, HandlerInput, Plugin, PluginReport};
 use patchbay_store::Report;
 
 use super::plan::{ChainEnd, Plan};
 use crate::config::{Fallback, Match, OnFailure};
+
+/// Who decides about events.
+#[async_trait]
+pub trait Handler: fmt::Debug + Send + Sync {
+    /// Its name in the configuration.
+    fn name(&self) -> &str;
+
+    /// Which of the versions that ran under this name it is.
+    fn generation(&self) -> u64;
+
+    /// Decides about one event.
+    ///
+    /// # Errors
+    /// When it could not.
+    async fn handle(&self, input: &HandlerInput, call: &Call) -> Result<Outcome, CallError>;
+}
+
+#[async_trait]
+impl Handler for Plugin {
+    fn name(&self) -> &str {
+        Self::name(self)
+    }
+
+    fn generation(&self) -> u64 {
+        Self::generation(self)
+    }
+
+    async fn handle(&self, input: &HandlerInput, call: &Call) -> Result<Outcome, CallError> {
+        Self::handle(self, input, call).await
+    }
+}
 
 /// The ordered handlers that decide about an event.
 #[derive(Debug)]
@@ -26,7 +60,7 @@ pub struct Chain {
 #[derive(Debug)]
 pub struct Step {
     /// Who is asked.
-    pub plugin: Plugin,
+    pub plugin: Arc<dyn Handler>,
     /// How long it may take, host calls and waiting included.
     pub timeout: Duration,
     /// What happens when it fails.

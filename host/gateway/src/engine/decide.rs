@@ -4,12 +4,13 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use patchbay_model::{Conversation, Task, Timestamp};
+use patchbay_model::event::{DeliveryState, LetterOrder};
+use patchbay_model::{Body, Conversation, ConversationId, Task};
 use patchbay_store::{ClearedTimer, Commit, EventRecord, Report, StoreError, Timer};
 
 use super::chain::{self, AskAgain, Chain};
 use super::owner::{NotCommitted, Owner};
-use super::plan::{ChainEnd, Plan, Policy, begin_conversation};
+use super::plan::{Beyond, ChainEnd, Configured, Plan, Policy, begin_conversation, letters};
 
 /// The first pause before a chain is asked again; it doubles each time.
 const ASK_AGAIN_FIRST: Duration = Duration::from_millis(250);
@@ -23,7 +24,7 @@ const CONFLICT_PAUSE: Duration = Duration::from_millis(5);
 /// Handles one event: asks its chain, commits what follows, and hands the tasks to their lanes. Breaks off when the
 /// partition is no longer this node's, or the node is stopping: the event is still in the journal then.
 pub async fn handle(owner: &Arc<Owner>, record: &EventRecord) -> ControlFlow<()> {
-    let started = std::time::Instant::now();
+    let started = tokio::time::Instant::now();
     let mut attempt = 1;
     let mut reports = Vec::new();
     loop {
@@ -38,7 +39,7 @@ pub async fn handle(owner: &Arc<Owner>, record: &EventRecord) -> ControlFlow<()>
         let error = match decided {
             Ok(committed) => {
                 metrics::histogram!("patchbay_decide_seconds").record(started.elapsed().as_secs_f64());
-                let delay = Timestamp::now().since(record.event.received_at);
+                let delay = owner.shared().store.now().since(record.event.received_at);
                 metrics::histogram!("patchbay_event_age_seconds").record(delay.as_secs_f64());
                 carry_out(owner, committed);
                 return ControlFlow::Continue(());
@@ -60,8 +61,9 @@ pub async fn handle(owner: &Arc<Owner>, record: &EventRecord) -> ControlFlow<()>
             }
         };
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            biased;
             () = owner.gone() => return ControlFlow::Break(()),
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }
@@ -80,8 +82,11 @@ impl From<StoreError> for Undecided {
 }
 
 /// What a commit has set going.
+#[derive(Default)]
 struct Committed {
     tasks: Vec<Task>,
+    /// The tasks may have been begun before.
+    begun: bool,
     timers: Vec<Timer>,
     cleared: Vec<ClearedTimer>,
 }
@@ -92,6 +97,9 @@ async fn decide(
     attempt: u32,
     reports: &[Report],
 ) -> Result<Committed, Undecided> {
+    if let Body::LetterOrder(order) = &record.event.body {
+        return order_letter(owner, record, order).await;
+    }
     let shared = owner.shared();
     let store = &shared.store;
     let id = &record.event.conversation;
@@ -102,28 +110,57 @@ async fn decide(
     };
     let Some(before) = before else {
         // A status of a conversation that we have no state of: kept as an event, with nobody to tell.
-        let commit = Commit { handled: Some(record.position), ..Commit::default() };
-        owner.commit(commit).await.map_err(Undecided::NotCommitted)?;
-        return Ok(Committed { tasks: Vec::new(), timers: Vec::new(), cleared: Vec::new() });
+        return commit(owner, Commit { handled: Some(record.position), ..Commit::default() }).await;
     };
-    let now = Timestamp::now();
+    let now = store.now();
     let desks: Vec<String> = before.desks.keys().cloned().collect();
     let links = if desks.is_empty() { Vec::new() } else { store.links(id).await? };
-    let chain = chain_for(owner, record, &before);
-    let mut plan = Plan::new(record, before, links, &shared.desks, now);
+    let configured = Configured { desks: &shared.desks, utility_templates: &shared.options.utility_templates };
+    let mut plan = Plan::new(record, before, links, configured, now);
     for report in reports {
         plan.report(report.clone());
     }
+    plan.unite();
     plan.arrive();
+    if let Some(survivor) = plan.conversation.joined.clone() {
+        let beyond = look_beyond(owner, &survivor).await?;
+        plan.pass_on(&beyond);
+        return commit(owner, plan.into_commit(version)).await;
+    }
+    let chain = chain_for(owner, record, &plan.conversation);
     let end = match &chain {
         Some(chain) => chain::run(chain, &mut plan, &record.event, attempt, now).await.map_err(Undecided::AskAgain)?,
         None => ChainEnd { degraded: false, stopped: false },
     };
     let fallback = chain.as_ref().and_then(|chain| chain.fallback.as_ref());
     plan.conclude(Policy { read_receipts: shared.options.read_receipts, fallback }, end, &desks);
-    let commit = plan.into_commit(version);
+    commit(owner, plan.into_commit(version)).await
+}
+
+async fn order_letter(
+    owner: &Arc<Owner>,
+    record: &EventRecord,
+    order: &LetterOrder,
+) -> Result<Committed, Undecided> {
+    let store = &owner.shared().store;
+    let letter = store.dead_letter(&order.task).await?;
+    let committed = commit(owner, letters::carry_out(record, order, letter, store.now())).await?;
+    Ok(Committed { begun: true, ..committed })
+}
+
+/// What is known of the conversation in which another one goes on; it may be in another partition.
+async fn look_beyond(owner: &Arc<Owner>, survivor: &ConversationId) -> Result<Beyond, Undecided> {
+    let store = &owner.shared().store;
+    let Some(known) = store.conversation(survivor).await? else { return Ok(Beyond::default()) };
+    let desks = known.value.desks.into_keys().collect::<Vec<_>>();
+    let links = if desks.is_empty() { Vec::new() } else { store.links(survivor).await? };
+    Ok(Beyond { known: true, desks, tickets: links.into_iter().map(|link| link.ticket).collect() })
+}
+
+async fn commit(owner: &Arc<Owner>, commit: Commit) -> Result<Committed, Undecided> {
     let committed = Committed {
         tasks: commit.put_tasks.clone(),
+        begun: false,
         timers: commit.set_timers.clone(),
         cleared: commit.cleared_timers.clone(),
     };
@@ -131,7 +168,16 @@ async fn decide(
     Ok(committed)
 }
 
+/// The chain that decides about an event. What happens between the gateway's own parts is nobody's to decide about.
 fn chain_for(owner: &Owner, record: &EventRecord, conversation: &Conversation) -> Option<Arc<Chain>> {
+    let own = match &record.event.body {
+        Body::Join(_) | Body::Joined(_) | Body::LetterOrder(_) => true,
+        Body::Delivery(delivery) => delivery.state == DeliveryState::Accepted,
+        _ => false,
+    };
+    if own {
+        return None;
+    }
     let kind = record.event.body.kind();
     let chains = &owner.shared().options.chains;
     chains.iter().find(|chain| chain.matches.accepts(&kind, &conversation.channel.id)).cloned()
@@ -145,6 +191,6 @@ fn carry_out(owner: &Arc<Owner>, committed: Committed) {
         owner.arm(timer);
     }
     for task in committed.tasks {
-        owner.run_task(task, false);
+        owner.run_task(task, committed.begun);
     }
 }

@@ -1,12 +1,15 @@
 //! The loop: journal → decide → commit → effects → outcomes as events.
 //!
-//! Data flows one way. An [`owner`] reads its partition's journal into one queue per conversation; [`decide`] asks the
+//! Data flows one way. The [`ownership`] takes this node's share of the partitions. An [`owner`] reads its partition's journal into one queue per conversation; [`decide`] asks the
 //! chain's handlers, lets [`plan`] work out what follows and commits it; the [`lanes`] carry the tasks out, each
 //! conversation's in order, and commit what became of them, which may be events again.
 //!
 //! # Layout
 //! - [`keyed`]: queues by key with one worker each
-//! - [`owner`]: one partition: lease, journal, timers
+//! - [`membership`], [`beats`]: which node should have which partition, and who lives
+//! - [`ownership`]: partitions taken and given up; [`tenure`]: a lease and until when it is relied on
+//! - [`owner`]: one partition: journal, timers, tasks; [`owners`]: all of this node's
+//! - [`retention`]: what is past its time is removed
 //! - [`chain`]: which handlers are asked, and what happens when one fails
 //! - [`decide`]: one event from journal to commit
 //! - [`plan`]: what follows from an event, purely
@@ -14,37 +17,62 @@
 //! - [`lanes`]: effects, with pace, retry and dead letters
 //! - [`media`]: stored media for plugins
 
+pub mod beats;
 pub mod chain;
 pub mod decide;
 pub mod keyed;
 pub mod lanes;
 pub mod media;
+pub mod membership;
 pub mod owner;
+pub mod owners;
+pub mod ownership;
 pub mod plan;
+pub mod retention;
+pub mod tenure;
+#[cfg(test)]
+mod tests;
 pub mod words;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use patchbay_media::Blobs;
 use patchbay_model::conversation::Channel;
-use patchbay_model::{Task, TaskId, Timestamp};
+use patchbay_model::event::LetterOrder;
+use patchbay_model::{Arrival, Body, EventId, Route};
 use patchbay_runtime::Plugin;
-use patchbay_store::{Partition, Store, StoreError};
+use patchbay_store::{Retention, Store, StoreError};
 use patchbay_whatsapp::graph::Graph;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::chain::Chain;
-use self::lanes::Lanes;
-use self::owner::Owner;
+use self::lanes::{Effects, Lanes};
+use self::owners::Owners;
+use self::ownership::{Ownership, Status};
 use crate::config::Retry;
 
 /// Events that are decided at once on a node: enough that the commits of many share one flush, few enough that their
 /// state fits in memory.
 const DECIDING_AT_ONCE: usize = 256;
+
+/// How long starting waits for the first partitions: with a store that does not answer it goes on without them.
+const FIRST_PARTITIONS: Duration = Duration::from_secs(10);
+
+/// How long giving the partitions back may take when the time to stop is over and effects were cut off.
+const CUT_GRACE: Duration = Duration::from_secs(3);
+
+/// Who this node is among those that share the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeName {
+    /// Drawn at random when the process starts: a node that was restarted is another one.
+    pub id: String,
+    /// The operator's name for it.
+    pub name: String,
+}
 
 /// A business number and the way to write from it.
 #[derive(Debug)]
@@ -75,6 +103,8 @@ pub struct DeskLine {
 /// How the loop behaves.
 #[derive(Debug)]
 pub struct EngineOptions {
+    /// Who this node is.
+    pub node: NodeName,
     /// Numbers by channel name.
     pub channels: BTreeMap<String, ChannelLine>,
     /// Desks by name.
@@ -83,10 +113,16 @@ pub struct EngineOptions {
     pub chains: Vec<Arc<Chain>>,
     /// Show the customer that a message was read, and that an answer is being written.
     pub read_receipts: bool,
+    /// What carries effects out: [`Targets`](lanes::Targets).
+    pub effects: Arc<dyn Effects>,
     /// How lanes try again.
     pub retry: Retry,
+    /// Templates that are no marketing, by name.
+    pub utility_templates: BTreeSet<String>,
     /// How long a send whose answer was lost waits for a status before it is sent again.
     pub reconcile_wait: Duration,
+    /// How long things are kept.
+    pub retention: Retention,
 }
 
 /// What every part of the loop shares.
@@ -100,8 +136,12 @@ pub struct Shared {
     pub blobs: Arc<Blobs>,
     /// Effects on their way.
     pub lanes: Lanes,
+    /// The partitions that this node works on.
+    pub owners: Owners,
     /// Is cancelled when nothing new is to be started.
     pub stop: CancellationToken,
+    /// Is cancelled when what was started is to be dropped, too.
+    pub cut: CancellationToken,
     /// Everything that was started.
     pub tracker: TaskTracker,
     /// Is notified when a piece of media has been stored or given up.
@@ -115,17 +155,16 @@ pub struct Shared {
 #[derive(Debug)]
 pub struct Engine {
     shared: Arc<Shared>,
-    owners: HashMap<Partition, Arc<Owner>>,
+    status: watch::Receiver<Status>,
 }
 
 impl Engine {
-    /// Takes the partitions and starts working them off.
+    /// Starts taking partitions and working them off; the first ones are here when it returns, if the store answers.
     ///
     /// # Errors
-    /// When the store does not let the node read what is pending.
+    /// When the store can never be used: [`StoreError::Unsuitable`].
     pub async fn start(options: EngineOptions, store: Arc<dyn Store>, blobs: Arc<Blobs>) -> Result<Self, StoreError> {
-        let stop = CancellationToken::new();
-        let lanes = Lanes::new(&options, stop.clone());
+        let lanes = Lanes::new(&options);
         let desks = options.desks.keys().cloned().collect();
         let shared = Arc::new(Shared {
             desks,
@@ -133,18 +172,24 @@ impl Engine {
             store,
             blobs,
             lanes,
-            stop,
+            owners: Owners::default(),
+            stop: CancellationToken::new(),
+            cut: CancellationToken::new(),
             tracker: TaskTracker::new(),
             media_settled: Notify::new(),
             deciding: Semaphore::new(DECIDING_AT_ONCE),
         });
-        let mut owners = HashMap::new();
-        for partition in (0..shared.store.partitions()).map(Partition) {
-            if let Some(owner) = Owner::acquire(&shared, partition).await? {
-                owners.insert(partition, owner);
-            }
+        shared.tracker.spawn(retention::thin_out(Arc::clone(&shared)));
+        let engine = Self { status: Ownership::start(&shared), shared };
+        let mut status = engine.status.clone();
+        let settled = |status: &Status| status.settled || status.problem.as_ref().is_some_and(|problem| problem.lasting);
+        let first = tokio::time::timeout(FIRST_PARTITIONS, status.wait_for(settled)).await;
+        let problem = first.ok().and_then(|status| status.ok()?.problem.clone());
+        if let Some(problem) = problem.filter(|problem| problem.lasting) {
+            engine.stop(Duration::ZERO).await;
+            return Err(StoreError::Unsuitable(problem.message));
         }
-        Ok(Self { shared, owners })
+        Ok(engine)
     }
 
     /// What every part shares.
@@ -156,40 +201,50 @@ impl Engine {
     /// How many partitions this node owns.
     #[must_use]
     pub fn owned(&self) -> usize {
-        self.owners.len()
+        self.shared.owners.len()
     }
 
-    /// Puts a dead letter back into its lane, and gives the task. None: there is no such letter.
+    /// How it stands with the partitions.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    /// Takes an operator's order about a dead letter into the journal of its conversation; it is carried out like every
+    /// other event. `false`: there is no such letter.
     ///
     /// # Errors
-    /// When the store cannot be written.
-    pub async fn revive(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
-        let shared = Arc::clone(&self.shared);
-        let owners = self.owners.clone();
-        // On its own: a caller that goes away in between must not leave a task that nobody runs.
-        let revival = self.shared.tracker.spawn(async move {
-            let revived = shared.store.revive(&id, Timestamp::now()).await?;
-            if let Some(task) = &revived
-                && let Some(owner) = owners.get(&shared.store.partition_of(&task.conversation))
-            {
-                owner.run_task(task.clone(), true);
-            }
-            Ok(revived)
-        });
-        revival.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
+    /// When the store cannot be read or written.
+    pub async fn order_letter(&self, order: LetterOrder) -> Result<bool, StoreError> {
+        let Some(letter) = self.shared.store.dead_letter(&order.task).await? else { return Ok(false) };
+        let now = self.shared.store.now();
+        // One order of a kind for the letter as it is: ordering the same twice is harmless.
+        let state = serde_json::to_vec(&letter).unwrap_or_default();
+        let verb = serde_json::to_vec(&order.verb).unwrap_or_default();
+        let arrival = Arrival {
+            id: EventId::derive(&[b"letter", order.task.as_str().as_bytes(), &state, &verb]),
+            route: Route::Conversation(letter.task.conversation),
+            occurred_at: now,
+            received_at: now,
+            body: Body::LetterOrder(order),
+            raw: None,
+        };
+        self.shared.store.append(vec![arrival]).await?;
+        Ok(true)
     }
 
-    /// Starts nothing new, waits up to `grace` for what has been started, and gives the partitions back. What was not
-    /// finished is in the store. `true`: everything was finished.
+    /// Starts nothing new, and gives each partition back as soon as what is in hand there is finished. What is not
+    /// finished after `grace` is cut off; it is in the store. `true`: everything was finished.
     pub async fn stop(&self, grace: Duration) -> bool {
         self.shared.stop.cancel();
         self.shared.tracker.close();
-        let finished = tokio::time::timeout(grace, self.shared.tracker.wait()).await.is_ok();
-        for owner in self.owners.values() {
-            if let Err(error) = self.shared.store.release(owner.lease().clone()).await {
-                tracing::warn!(%error, "a partition could not be given back");
-            }
+        if tokio::time::timeout(grace, self.shared.tracker.wait()).await.is_ok() {
+            return true;
         }
-        finished
+        self.shared.cut.cancel();
+        if tokio::time::timeout(CUT_GRACE, self.shared.tracker.wait()).await.is_err() {
+            tracing::warn!("the partitions could not be given back in time; other nodes wait for their leases to end");
+        }
+        false
     }
 }

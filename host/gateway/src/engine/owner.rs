@@ -1,20 +1,23 @@
-//! One partition: its lease, its journal as queues per conversation, its timers, its tasks on their way to the lanes.
+//! One partition that this node works on: its journal as queues per conversation, its timers, its tasks on their way to
+//! the lanes.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
 use patchbay_model::event::TimerFired;
 use patchbay_model::task::Lane;
 use patchbay_model::{Arrival, Body, ConversationId, EventId, Route, Task, TaskId, Timestamp};
-use patchbay_store::{ClearedTimer, Commit, EventRecord, Lease, Partition, Position, StoreError, Timer};
+use patchbay_store::{ClearedTimer, Commit, EventRecord, Lease, Pending, Position, StoreError, Timer};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::keyed::KeyedQueues;
+use super::tenure::{Ended, Tenure};
 use super::{Shared, decide, lanes};
 
 /// Events of one partition held in memory: the rest of a backlog waits in the journal.
@@ -33,7 +36,7 @@ const PANIC_PAUSE: Duration = Duration::from_secs(5);
 /// Why a commit was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotCommitted {
-    /// The partition is no longer ours, or the node is stopping.
+    /// The partition is no longer ours.
     Gone,
     /// The conversation was written by somebody else since it was read.
     Conflict,
@@ -46,42 +49,59 @@ type LaneKey = (Lane, ConversationId, Option<TaskId>);
 #[derive(Debug)]
 pub struct Owner {
     shared: Arc<Shared>,
-    lease: Lease,
+    tenure: Arc<Tenure>,
+    /// Everything that works on the partition.
+    work: TaskTracker,
     conversations: KeyedQueues<ConversationId, (EventRecord, OwnedSemaphorePermit)>,
     tasks: KeyedQueues<LaneKey, (Task, bool)>,
     timers: Mutex<BTreeMap<(ConversationId, String), Timer>>,
     timers_changed: Notify,
     room: Arc<Semaphore>,
+    /// When the events that are in memory and not handled yet were accepted.
+    waiting: Mutex<BTreeMap<Position, Timestamp>>,
     gone: CancellationToken,
     started: Timestamp,
 }
 
 impl Owner {
-    /// Takes a partition, if nobody else has it, and starts working it off.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn acquire(shared: &Arc<Shared>, partition: Partition) -> Result<Option<Arc<Self>>, StoreError> {
-        let Some(lease) = shared.store.acquire(partition).await? else { return Ok(None) };
-        let pending = shared.store.load(&lease).await?;
+    /// Starts working a partition off, with what was pending in it. When `gone` is cancelled, nothing more is begun.
+    #[must_use]
+    pub fn start(shared: &Arc<Shared>, tenure: Arc<Tenure>, pending: Pending, gone: CancellationToken) -> Arc<Self> {
         let timers = pending.timers.into_iter().map(|timer| ((timer.conversation.clone(), timer.name.clone()), timer));
         let owner = Arc::new(Self {
             shared: Arc::clone(shared),
-            lease,
+            tenure,
+            work: TaskTracker::new(),
             conversations: KeyedQueues::default(),
             tasks: KeyedQueues::default(),
             timers: Mutex::new(timers.collect()),
             timers_changed: Notify::new(),
             room: Arc::new(Semaphore::new(EVENTS_IN_MEMORY)),
-            gone: shared.stop.child_token(),
-            started: Timestamp::now(),
+            waiting: Mutex::default(),
+            gone,
+            started: shared.store.now(),
         });
         for task in pending.tasks {
             owner.run_task(task, true);
         }
-        shared.tracker.spawn(Arc::clone(&owner).read_journal());
-        shared.tracker.spawn(Arc::clone(&owner).run_timers());
-        Ok(Some(owner))
+        owner.spawn(Arc::clone(&owner).read_journal());
+        owner.spawn(Arc::clone(&owner).run_timers());
+        owner
+    }
+
+    /// Works on the partition, as long as this node may rely on its lease.
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let tenure = Arc::clone(&self.tenure);
+        self.work.spawn(async move {
+            let _dropped = tenure.while_held(work).await;
+        });
+    }
+
+    /// Waits until nothing works on the partition any more: what is in hand is finished, or dropped because the lease has
+    /// ended. To be called once nothing more is to be begun.
+    pub async fn idle(&self) {
+        self.work.close();
+        self.work.wait().await;
     }
 
     /// What every part of the loop shares.
@@ -92,8 +112,8 @@ impl Owner {
 
     /// The right to write the partition.
     #[must_use]
-    pub const fn lease(&self) -> &Lease {
-        &self.lease
+    pub fn lease(&self) -> &Lease {
+        self.tenure.lease()
     }
 
     /// Since when this node listens for the partition.
@@ -102,20 +122,35 @@ impl Owner {
         self.started
     }
 
+    /// When the oldest event that is not handled yet was accepted.
+    #[must_use]
+    pub fn oldest_waiting(&self) -> Option<Timestamp> {
+        self.waiting().first_key_value().map(|(_, accepted)| *accepted)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<Position, Timestamp>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits until nothing more is to be begun here.
     pub async fn gone(&self) {
-        self.gone.cancelled().await;
+        tokio::select! {
+            biased;
+            () = self.gone.cancelled() => {}
+            () = self.tenure.over() => {}
+        }
     }
 
     /// Whether nothing more is to be begun here.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.gone.is_cancelled()
+        self.gone.is_cancelled() || !self.tenure.holds()
     }
 
     /// The partition is another node's now: everything in memory of it is worth nothing.
-    pub fn lose(&self) {
-        self.gone.cancel();
+    fn fenced(&self) {
+        tracing::warn!(partition = %self.lease().partition, "another node has the partition; its work is dropped here");
+        self.tenure.end(Ended::Fenced);
     }
 
     /// Hands a task to its lane, behind those of its conversation. `recovered`: it was read from the store, and may have
@@ -124,7 +159,7 @@ impl Owner {
         let aside = task.aside.then(|| task.id.clone());
         let key = (task.lane.clone(), task.conversation.clone(), aside);
         if self.tasks.push(key.clone(), (task, recovered)) {
-            self.shared.tracker.spawn(Arc::clone(self).work_tasks(key));
+            self.spawn(Arc::clone(self).work_tasks(key));
         }
     }
 
@@ -137,7 +172,11 @@ impl Owner {
                     Err(_) => tracing::error!(task = %task.id, "carrying out a task panicked; trying again"),
                 }
                 recovered = true;
-                tokio::time::sleep(PANIC_PAUSE).await;
+                tokio::select! {
+                    biased;
+                    () = self.gone() => return self.tasks.forget(&key),
+                    () = tokio::time::sleep(PANIC_PAUSE) => {}
+                }
             }
         }
     }
@@ -156,34 +195,27 @@ impl Owner {
     }
 
     /// Commits, and does not give up while the partition is ours: a commit whose answer was lost is applied again, which
-    /// is harmless.
+    /// is harmless. What is in hand is committed when nothing more is to be begun, too.
     ///
     /// # Errors
     /// [`NotCommitted`].
     pub async fn commit(&self, commit: Commit) -> Result<(), NotCommitted> {
-        loop {
-            let error = match self.shared.store.commit(&self.lease, commit.clone()).await {
+        while self.tenure.holds() {
+            match self.shared.store.commit(self.lease(), commit.clone()).await {
                 Ok(()) => return Ok(()),
-                Err(error) => error,
-            };
-            match error {
-                StoreError::Fenced(partition) => {
-                    tracing::warn!(%partition, "another node has the partition; its work is dropped here");
-                    self.lose();
-                    return Err(NotCommitted::Gone);
+                Err(StoreError::Fenced(_)) => self.fenced(),
+                Err(StoreError::Conflict { .. }) => return Err(NotCommitted::Conflict),
+                Err(error) => {
+                    tracing::error!(%error, "the store cannot be written; trying again");
+                    tokio::time::sleep(STORE_PAUSE).await;
                 }
-                StoreError::Conflict { .. } => return Err(NotCommitted::Conflict),
-                error => tracing::error!(%error, "the store cannot be written; trying again"),
-            }
-            tokio::select! {
-                () = tokio::time::sleep(STORE_PAUSE) => {}
-                () = self.gone() => return Err(NotCommitted::Gone),
             }
         }
+        Err(NotCommitted::Gone)
     }
 
     async fn read_journal(self: Arc<Self>) {
-        let wakeup = self.shared.store.wakeup(self.lease.partition);
+        let wakeup = self.shared.store.wakeup(self.lease().partition);
         let mut after = Position(0);
         loop {
             let Some(read) = self.read_page(after).await else { return };
@@ -192,35 +224,38 @@ impl Owner {
                 continue;
             }
             tokio::select! {
+                biased;
+                () = self.gone() => return,
                 () = wakeup.notified() => {}
                 () = tokio::time::sleep(POLL) => {}
-                () = self.gone() => return,
             }
         }
     }
 
     /// Queues one page of the journal. None: the partition is gone.
     async fn read_page(self: &Arc<Self>, after: Position) -> Option<Page> {
-        let records = match self.shared.store.journal(&self.lease, after, JOURNAL_PAGE).await {
+        let records = match self.shared.store.journal(self.lease(), after, JOURNAL_PAGE).await {
             Ok(records) => records,
             Err(StoreError::Fenced(_)) => {
-                self.lose();
+                self.fenced();
                 return None;
             }
             Err(error) => {
-                tracing::error!(%error, partition = %self.lease.partition, "the journal could not be read; trying again");
+                tracing::error!(%error, partition = %self.lease().partition, "the journal could not be read; trying again");
                 return Some(Page { last: None, full: false });
             }
         };
         let page = Page { last: records.last().map(|record| record.position), full: records.len() >= JOURNAL_PAGE };
         for record in records {
             let permit = tokio::select! {
-                permit = Arc::clone(&self.room).acquire_owned() => permit.ok()?,
+                biased;
                 () = self.gone() => return None,
+                permit = Arc::clone(&self.room).acquire_owned() => permit.ok()?,
             };
             let key = record.event.conversation.clone();
+            self.waiting().insert(record.position, record.event.received_at);
             if self.conversations.push(key.clone(), (record, permit)) {
-                self.shared.tracker.spawn(Arc::clone(self).work_conversation(key));
+                self.spawn(Arc::clone(self).work_conversation(key));
             }
         }
         Some(page)
@@ -234,14 +269,19 @@ impl Owner {
                     Ok(ControlFlow::Break(())) => return self.conversations.forget(&key),
                     Err(_) => tracing::error!(event = %record.event.id, "deciding an event panicked; trying again"),
                 }
-                tokio::time::sleep(PANIC_PAUSE).await;
+                tokio::select! {
+                    biased;
+                    () = self.gone() => return self.conversations.forget(&key),
+                    () = tokio::time::sleep(PANIC_PAUSE) => {}
+                }
             }
+            self.waiting().remove(&record.position);
         }
     }
 
     async fn run_timers(self: Arc<Self>) {
         loop {
-            let now = Timestamp::now();
+            let now = self.shared.store.now();
             let (due, next) = self.due_timers(now);
             for timer in due {
                 // It may have been set anew or taken back while the one before it was fired.
@@ -250,9 +290,10 @@ impl Owner {
                 }
             }
             tokio::select! {
+                biased;
+                () = self.gone() => return,
                 () = tokio::time::sleep(next) => {}
                 () = self.timers_changed.notified() => {}
-                () = self.gone() => return,
             }
         }
     }

@@ -9,9 +9,10 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use patchbay_model::desk::Webhook;
 use patchbay_model::event::DeskActivity;
-use patchbay_model::{Arrival, Body as EventBody, EventId, Failure, Private, Route, TaskId, Timestamp};
+use patchbay_model::{Arrival, Body as EventBody, EventId, Failure, Private, Route, Timestamp};
 use patchbay_runtime::{Call, CallError};
-use patchbay_store::{Appended, Store, StoreError};
+use patchbay_store::Appended;
+use patchbay_store::intake::Accepted;
 
 use super::{Surface, read_body};
 use crate::engine::chain::to_report;
@@ -102,33 +103,16 @@ async fn accept(
         return Ok(());
     }
     let arrivals: Vec<Arrival> = activities.into_iter().map(|activity| arrival(desk, activity, now)).collect();
-    let strangers = keep(&*shared.store, arrivals).await;
-    let strangers = strangers.map_err(|error| {
+    let accepted = surface.intake.accept(arrivals).await.map_err(|error| {
         tracing::error!(%error, "a desk's webhook could not be kept");
         (StatusCode::SERVICE_UNAVAILABLE, "it cannot be kept now".to_owned())
     })?;
-    metrics::counter!("patchbay_foreign_items_total").increment(strangers as u64);
-    Ok(())
-}
-
-/// Appends what happened; gives how many were about tickets of nobody here.
-///
-/// A ticket whose creation has not been committed yet is no stranger's: its key is the task that creates it.
-async fn keep(store: &dyn Store, arrivals: Vec<Arrival>) -> Result<usize, StoreError> {
-    let appended = store.append(arrivals.clone()).await?;
-    let strangers = arrivals.into_iter().zip(appended).filter(|(_, one)| matches!(one, Appended::Stranger));
-    let mut again = Vec::new();
-    for (mut arrival, _) in strangers {
-        let EventBody::DeskActivity(activity) = &arrival.body else { continue };
-        let Some(key) = activity.key.as_deref().and_then(TaskId::parse) else { continue };
-        if let Some(task) = store.task(&key).await? {
-            arrival.route = Route::Conversation(task.conversation);
-        }
-        // Without a task the link may have been committed in between: it is worth a second look either way.
-        again.push(arrival);
+    // Of what is spooled it is known later, and counted then.
+    if let Accepted::Appended(appended) = accepted {
+        let strangers = appended.iter().filter(|one| matches!(one, Appended::Stranger)).count();
+        metrics::counter!("patchbay_foreign_items_total").increment(strangers as u64);
     }
-    let appended = if again.is_empty() { Vec::new() } else { store.append(again).await? };
-    Ok(appended.iter().filter(|one| matches!(one, Appended::Stranger)).count())
+    Ok(())
 }
 
 fn arrival(desk: &str, mut activity: DeskActivity, received_at: Timestamp) -> Arrival {

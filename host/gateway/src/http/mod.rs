@@ -11,6 +11,7 @@ pub mod desk;
 pub mod probes;
 pub mod whatsapp;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures::StreamExt;
 use metrics_exporter_prometheus::PrometheusHandle;
+use patchbay_store::intake::Intake;
 use patchbay_whatsapp::normalise::Channels;
 use patchbay_whatsapp::signature::AppSecrets;
 use secrecy::SecretString;
@@ -42,12 +44,16 @@ const DRAINED_TIME: Duration = Duration::from_secs(5);
 pub struct Surface {
     /// The running loop.
     pub engine: Engine,
+    /// Takes in what the webhooks bring.
+    pub intake: Intake,
     /// The plugins' sandbox, for its gauges.
     pub runtime: patchbay_runtime::Engine,
     /// Signs Meta's webhooks.
     pub app_secrets: AppSecrets,
     /// Meta shows it in the handshake.
     pub verify_token: SecretString,
+    /// The folder for everything that is kept.
+    pub data: PathBuf,
     /// The numbers that are ours.
     pub channels: Channels,
     /// The largest body that is accepted, bytes.

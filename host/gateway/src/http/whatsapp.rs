@@ -1,6 +1,7 @@
 //! Meta's handshake and webhooks.
 //!
-//! The order is the promise: the signature over the raw bytes first, then normalising, then one durable append, then 200.
+//! The order is the promise: the signature over the raw bytes first, then normalising, then one durable append (or, while
+//! a shared store is away, this node's spool), then 200.
 //! The answers are 200, 401, 413 and 503 and no others: Meta delivers again whatever is not 200, for seven days.
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use patchbay_model::Timestamp;
 use patchbay_store::Appended;
+use patchbay_store::intake::Accepted;
 use patchbay_whatsapp::handshake::answer;
 use patchbay_whatsapp::normalise::normalise;
 
@@ -74,11 +76,16 @@ async fn accept(surface: &Arc<Surface>, headers: &HeaderMap, body: Body) -> Stat
     if normalised.arrivals.is_empty() {
         return StatusCode::OK;
     }
-    match surface.shared().store.append(normalised.arrivals).await {
-        Ok(appended) => {
+    let arrivals = normalised.arrivals.len() as u64;
+    match surface.intake.accept(normalised.arrivals).await {
+        Ok(Accepted::Appended(appended)) => {
             let new = appended.iter().filter(|one| matches!(one, Appended::New { .. })).count() as u64;
             metrics::counter!("patchbay_events_total", "result" => "new").increment(new);
             metrics::counter!("patchbay_events_total", "result" => "duplicate").increment(appended.len() as u64 - new);
+            StatusCode::OK
+        }
+        Ok(Accepted::Spooled) => {
+            metrics::counter!("patchbay_events_total", "result" => "spooled").increment(arrivals);
             StatusCode::OK
         }
         Err(error) => {

@@ -7,26 +7,71 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use patchbay_model::conversation::Channel;
 use patchbay_runtime::{Credential, Grants, HostPattern, HttpGrant, Limits, Plugin, PluginSpec, Role};
-use patchbay_store::EmbeddedStore;
 use patchbay_store::embedded::EmbeddedOptions;
+use patchbay_store::intake::{Intake, IntakeOptions};
+use patchbay_store::{EmbeddedStore, Retention, Store};
 use patchbay_whatsapp::graph::{Graph, GraphOptions};
 use patchbay_whatsapp::normalise::Channels;
 use patchbay_whatsapp::signature::AppSecrets;
 use secrecy::SecretString;
 
-use crate::config::{self, Config, Source};
+use crate::config::{self, Config, Source, StoreKind};
 use crate::engine::chain::{Chain, Step};
-use crate::engine::{ChannelLine, DeskLine, EngineOptions};
+use crate::engine::lanes::Targets;
+use crate::engine::{ChannelLine, DeskLine, EngineOptions, NodeName};
 use crate::token::TokenVerifier;
 
 /// How long one request to the Graph API may take. Meta answers sends within seconds; a hung connection is uncertain.
 const GRAPH_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// The store that the configuration names.
-pub(super) fn store(config: &Config) -> anyhow::Result<EmbeddedStore> {
-    let path = config.store_path();
-    let options = EmbeddedOptions { partitions: config.store.partitions, ..EmbeddedOptions::default() };
-    EmbeddedStore::open(&path, options).with_context(|| format!("cannot open the store {}", path.display()))
+pub(crate) async fn store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    match config.store.kind {
+        StoreKind::Embedded => {
+            let path = config.store_path();
+            let options = EmbeddedOptions {
+                partitions: config.store.partitions,
+                quick_repair: config.store.quick_repair,
+                ..EmbeddedOptions::default()
+            };
+            let store = EmbeddedStore::open(&path, options);
+            Ok(Arc::new(store.with_context(|| format!("cannot open the store {}", path.display()))?))
+        }
+        StoreKind::Redis => redis(config).await,
+    }
+}
+
+async fn redis(_config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    bail!("REDIS_PENDING")
+}
+
+/// What takes in what the webhooks bring, with a log of its own in the data folder if the store is elsewhere.
+pub(super) async fn intake(config: &Config, store: &Arc<dyn Store>, data: &std::path::Path) -> anyhow::Result<Intake> {
+    let options = IntakeOptions {
+        folder: Some(data.join("spool")),
+        accept_while_away: config.spool.accept,
+        max_bytes: config.spool.max.get(),
+    };
+    let store = Arc::clone(store);
+    let opened = tokio::task::spawn_blocking(move || Intake::open(store, &options)).await;
+    opened.context("the spool was not opened")?.context("cannot open the spool")
+}
+
+/// This process among those that share the store.
+fn node(config: &Config) -> NodeName {
+    let machine = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let name = config.gateway.node_name.clone().unwrap_or_else(machine);
+    NodeName { id: format!("{:016x}", rand::random::<u64>()), name }
+}
+
+fn retention(config: &config::Retention) -> Retention {
+    Retention {
+        raw: Some(config.raw.get()),
+        events: Some(config.events.get()),
+        conversations: Some(config.conversations.get()),
+        dead_letters: Some(config.dead_letters.get()),
+        reports: Some(config.reports.get()),
+    }
 }
 
 /// Every plugin of the configuration, loaded.
@@ -130,8 +175,12 @@ pub(super) fn engine(config: &Config, plugins: &BTreeMap<String, Plugin>) -> any
         desks: desks(config, plugins)?,
         chains: chains(config, plugins)?,
         read_receipts: config.whatsapp.read_receipts,
+        effects: Arc::new(Targets),
         retry: config.retry.clone(),
+        utility_templates: config.whatsapp.utility_templates.iter().cloned().collect(),
         reconcile_wait: config.whatsapp.reconcile_wait.get(),
+        node: node(config),
+        retention: retention(&config.retention),
     })
 }
 
@@ -191,6 +240,7 @@ fn chains(config: &Config, plugins: &BTreeMap<String, Plugin>) -> anyhow::Result
         for step in &chain.steps {
             let plugin = with_role(plugins, &step.plugin, Role::Handler);
             let plugin = plugin.with_context(|| format!("chain `{}`", chain.name))?;
+            let plugin = Arc::new(plugin);
             steps.push(Step { plugin, timeout: step.timeout.get(), on_failure: step.on_failure });
         }
         let fallback = chain.fallback.clone();

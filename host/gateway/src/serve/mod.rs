@@ -14,7 +14,7 @@ use anyhow::Context;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use patchbay_media::Blobs;
 use patchbay_runtime::EngineOptions as RuntimeOptions;
-use patchbay_store::{EmbeddedStore, Store};
+use patchbay_store::Store;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -33,7 +33,7 @@ const SECONDS: [f64; 16] =
 pub struct Gateway {
     addr: SocketAddr,
     surface: Arc<Surface>,
-    store: Arc<EmbeddedStore>,
+    store: Arc<dyn Store>,
     server: JoinHandle<std::io::Result<()>>,
     closing: CancellationToken,
     grace: Duration,
@@ -49,10 +49,9 @@ impl Gateway {
         let data = &std::path::absolute(&config.gateway.data_dir).context("there is no current folder")?;
         make_private(data)
             .with_context(|| format!("cannot make the data folder {} (`data_dir` under [gateway])", data.display()))?;
-        let store = Arc::new(build::store(config)?);
-        let shared_store: Arc<dyn Store> = Arc::<EmbeddedStore>::clone(&store);
+        let store = build::store(config).await?;
         let blobs = Arc::new(Blobs::open(&data.join("media")).context("cannot open the media folder")?);
-        let media = Arc::new(StoredMedia::new(Arc::clone(&shared_store), Arc::clone(&blobs)));
+        let media = Arc::new(StoredMedia::new(Arc::clone(&store), Arc::clone(&blobs)));
         let mut options = RuntimeOptions::new(media);
         options.cache_dir = Some(data.join("compiled"));
         let runtime = patchbay_runtime::Engine::new(options).context("cannot start the plugins' sandbox")?;
@@ -65,12 +64,15 @@ impl Gateway {
         let listener = TcpListener::bind(config.gateway.listen)
             .await
             .with_context(|| format!("cannot listen on {} (`listen` under [gateway])", config.gateway.listen))?;
-        let engine = Engine::start(options, shared_store, blobs).await.context("cannot read the store")?;
+        let intake = build::intake(config, &store, data).await?;
+        let engine = Engine::start(options, Arc::clone(&store), blobs).await.context("cannot read the store")?;
         let surface = Arc::new(Surface {
             runtime: runtime.clone(),
             engine,
+            intake,
             app_secrets,
             verify_token,
+            data: data.clone(),
             channels,
             max_body: usize::try_from(config.gateway.max_body.get()).unwrap_or(usize::MAX),
             tokens,
@@ -82,7 +84,14 @@ impl Gateway {
         let closed = closing.clone().cancelled_owned();
         let server = tokio::spawn(async move { server.with_graceful_shutdown(closed).await });
         let owned = surface.engine.owned();
-        tracing::info!(%addr, partitions = owned, sandboxes = runtime.allocator(), "the gateway is ready");
+        let sandboxes = runtime.allocator();
+        match surface.engine.status().problem {
+            None => tracing::info!(%addr, partitions = owned, sandboxes, "the gateway is ready"),
+            Some(problem) => tracing::warn!(
+                %addr, partitions = owned, sandboxes, reason = problem.message,
+                "the gateway runs, and is not ready: it goes on by itself when the store does"
+            ),
+        }
         Ok(Self { addr, surface, store, server, closing, grace: config.gateway.shutdown_grace.get() })
     }
 
@@ -98,7 +107,13 @@ impl Gateway {
         tracing::info!(grace = ?self.grace, "stopping");
         self.closing.cancel();
         // Side by side: a client that does not finish its request must not cost the effects their time.
-        let server = tokio::time::timeout(self.grace, self.server);
+        let until = tokio::time::Instant::now() + self.grace;
+        let server = async {
+            let server = tokio::time::timeout_at(until, self.server).await;
+            // What is accepted by now goes to the store while that is open.
+            self.surface.intake.stop(until.saturating_duration_since(tokio::time::Instant::now())).await;
+            server
+        };
         let (server, finished) = tokio::join!(server, self.surface.engine.stop(self.grace));
         if server.is_err() {
             tracing::warn!("requests were still open when the time to stop was over");

@@ -1,7 +1,6 @@
 //! The one atomic write that ends the handling of an event or a task.
 
-use patchbay_model::task::DeadLetter;
-use patchbay_model::{ConversationId, TaskId, Timestamp};
+use patchbay_model::{ConversationId, MediaId, TaskId, Timestamp};
 use redb::ReadableTable;
 
 use super::append::{self, Incoming, Places};
@@ -11,7 +10,7 @@ use crate::{ClearedTimer, Commit, Lease, LinkChange, Partition, Position, StoreE
 
 /// Reports kept, newest first. A plugin that traps on each event of a busy day makes thousands, all alike; the
 /// contract asks for the last thousand.
-const REPORTS_KEPT: u64 = 10_000;
+pub(crate) const REPORTS_KEPT: u64 = 10_000;
 
 /// A commit, made ready by its caller so that the writer only has to put it into place.
 pub(super) struct Prepared {
@@ -21,10 +20,11 @@ pub(super) struct Prepared {
     put_tasks: Vec<(TaskId, Vec<u8>)>,
     finished_tasks: Vec<TaskId>,
     dead_letters: Vec<(TaskId, Timestamp, Vec<u8>)>,
+    settled_letters: Vec<TaskId>,
     set_timers: Vec<(ConversationId, String, Vec<u8>)>,
     cleared_timers: Vec<ClearedTimer>,
     links: Vec<LinkChange>,
-    media: Vec<(String, Vec<u8>)>,
+    media: Vec<(MediaId, ConversationId, Vec<u8>)>,
     append: Vec<Incoming>,
     reports: Vec<Vec<u8>>,
 }
@@ -46,10 +46,7 @@ impl Prepared {
         let conversation = match &commit.conversation {
             None => None,
             Some((expected, state)) => {
-                let fingerprint = match commit.handled {
-                    Some(_) => String::new(),
-                    None => patchbay_model::ids::derive("commit", &[&encode(&commit)?]),
-                };
+                let fingerprint = fingerprint(&commit)?;
                 Some(State { id: state.id.clone(), expected: *expected, fingerprint, json: encode(state)? })
             }
         };
@@ -63,10 +60,13 @@ impl Prepared {
             set_timers: collect(
                 commit.set_timers.iter().map(|t| Ok((t.conversation.clone(), t.name.clone(), encode(t)?))),
             )?,
-            media: collect(commit.media.iter().map(|media| Ok((media.id.as_str().to_owned(), encode(media)?))))?,
-            append: collect(commit.append.iter().map(Incoming::prepare))?,
+            media: collect(
+                commit.media.iter().map(|media| Ok((media.id.clone(), media.conversation.clone(), encode(media)?))),
+            )?,
+            append: collect(commit.append.into_iter().map(Incoming::prepare))?,
             reports: collect(commit.reports.iter().map(encode))?,
             finished_tasks: commit.finished_tasks,
+            settled_letters: commit.settled_letters,
             cleared_timers: commit.cleared_timers,
             links: commit.links,
         })
@@ -94,14 +94,18 @@ impl Prepared {
         if let Some(state) = &self.conversation {
             let value = (state.expected.saturating_add(1), state.fingerprint.as_str(), state.json.as_slice());
             tables.conversations.insert(state.id.as_str(), value).map_err(fault)?;
+            if tables.activity.get(state.id.as_str()).map_err(fault)?.is_none() {
+                // Not an event's doing, so that no event says when.
+                tables.touch(state.id.as_str(), Timestamp::now().as_millis())?;
+            }
         }
         self.write_tasks(tables)?;
         self.write_timers(tables)?;
         for change in &self.links {
             links::apply(tables, change)?;
         }
-        for (id, json) in &self.media {
-            tables.media.insert(id.as_str(), json.as_slice()).map_err(fault)?;
+        for (id, conversation, json) in &self.media {
+            put_media(tables, id, conversation, json)?;
         }
         for incoming in &self.append {
             append::append(tables, places, incoming)?;
@@ -149,11 +153,10 @@ impl Prepared {
         for (id, died_at, json) in &self.dead_letters {
             let (id, died_at) = (id.as_str(), died_at.as_millis());
             tables.tasks.remove((partition, id)).map_err(fault)?;
-            let before = tables.dead_letters.insert(id, (died_at, json.as_slice())).map_err(fault)?;
-            if let Some(before) = before.map(|before| before.value().0) {
-                tables.dead_letters_by_time.remove((before, id)).map_err(fault)?;
-            }
-            tables.dead_letters_by_time.insert((died_at, id), NOTHING).map_err(fault)?;
+            put_letter(tables, id, died_at, json)?;
+        }
+        for id in self.settled_letters.iter().map(TaskId::as_str) {
+            remove_letter(tables, id)?;
         }
         for (id, json) in &self.put_tasks {
             tables.tasks.insert((partition, id.as_str()), json.as_slice()).map_err(fault)?;
@@ -184,16 +187,50 @@ impl Prepared {
     }
 
     fn write_reports(&self, tables: &mut Tables<'_>) -> Result<(), StoreError> {
-        for json in &self.reports {
-            let last = tables.reports.last().map_err(fault)?.map_or(0, |(number, _)| number.value());
-            let number = last.saturating_add(1);
-            tables.reports.insert(number, json.as_slice()).map_err(fault)?;
-            if let Some(old) = number.checked_sub(REPORTS_KEPT) {
-                tables.reports.remove(old).map_err(fault)?;
-            }
-        }
-        Ok(())
+        self.reports.iter().try_for_each(|json| add_report(tables, json))
     }
+}
+
+/// Adds a report, and removes the one that is too many.
+pub(super) fn add_report(tables: &mut Tables<'_>, json: &[u8]) -> Result<(), StoreError> {
+    let last = tables.reports.last().map_err(fault)?.map_or(0, |(number, _)| number.value());
+    let number = last.saturating_add(1);
+    tables.reports.insert(number, json).map_err(fault)?;
+    if let Some(old) = number.checked_sub(REPORTS_KEPT) {
+        tables.reports.remove(old).map_err(fault)?;
+    }
+    Ok(())
+}
+
+/// Puts a dead letter, in the place of an older one of the same task.
+pub(super) fn put_letter(tables: &mut Tables<'_>, id: &str, died_at: u64, json: &[u8]) -> Result<(), StoreError> {
+    let before = tables.dead_letters.insert(id, (died_at, json)).map_err(fault)?.map(|before| before.value().0);
+    if let Some(before) = before {
+        tables.dead_letters_by_time.remove((before, id)).map_err(fault)?;
+    }
+    tables.dead_letters_by_time.insert((died_at, id), NOTHING).map_err(fault)?;
+    Ok(())
+}
+
+/// Removes a dead letter, if it is there.
+pub(super) fn remove_letter(tables: &mut Tables<'_>, id: &str) -> Result<(), StoreError> {
+    let before = tables.dead_letters.remove(id).map_err(fault)?.map(|letter| letter.value().0);
+    if let Some(died_at) = before {
+        tables.dead_letters_by_time.remove((died_at, id)).map_err(fault)?;
+    }
+    Ok(())
+}
+
+/// Puts a media record.
+pub(super) fn put_media(
+    tables: &mut Tables<'_>,
+    id: &MediaId,
+    conversation: &ConversationId,
+    json: &[u8],
+) -> Result<(), StoreError> {
+    tables.media.insert(id.as_str(), json).map_err(fault)?;
+    tables.media_by_conversation.insert((conversation.as_str(), id.as_str()), NOTHING).map_err(fault)?;
+    Ok(())
 }
 
 /// What became of a commit.
@@ -211,8 +248,16 @@ fn collect<T>(items: impl Iterator<Item = Result<T, StoreError>>) -> Result<Vec<
     items.collect()
 }
 
+/// What a commit is known again by that writes a conversation; empty where the handled event is its witness.
+pub(crate) fn fingerprint(commit: &Commit) -> Result<String, StoreError> {
+    match commit.handled {
+        Some(_) => Ok(String::new()),
+        None => Ok(patchbay_model::ids::derive("commit", &[&encode(commit)?])),
+    }
+}
+
 /// A store for many nodes cannot write two partitions at once, so nobody may rely on it here.
-fn belongs(partition: Partition, commit: &Commit, partitions: u16) -> Result<(), StoreError> {
+pub(crate) fn belongs(partition: Partition, commit: &Commit, partitions: u16) -> Result<(), StoreError> {
     let conversations = (commit.conversation.iter().map(|(_, state)| &state.id))
         .chain(commit.put_tasks.iter().map(|task| &task.conversation))
         .chain(commit.dead_letters.iter().map(|letter| &letter.task.conversation))
@@ -229,31 +274,4 @@ fn belongs(partition: Partition, commit: &Commit, partitions: u16) -> Result<(),
         }
     }
     Ok(())
-}
-
-/// Puts a dead letter back into its lane.
-pub(super) fn revive(
-    tables: &mut Tables<'_>,
-    places: &mut Places,
-    id: &TaskId,
-    now: Timestamp,
-) -> Result<Option<patchbay_model::Task>, StoreError> {
-    let letter = match tables.dead_letters.get(id.as_str()).map_err(fault)? {
-        None => return Ok(None),
-        Some(value) => {
-            let (died_at, json) = value.value();
-            (died_at, decode::<DeadLetter>("dead letter", id.as_str(), json)?)
-        }
-    };
-    let (died_at, DeadLetter { mut task, .. }) = letter;
-    task.attempts = 0;
-    task.broken = 0;
-    task.due_at = now;
-    task.created_at = now;
-    let json = encode(&task)?;
-    let partition = Partition::of(&task.conversation, places.partitions);
-    tables.dead_letters.remove(id.as_str()).map_err(fault)?;
-    tables.dead_letters_by_time.remove((died_at, id.as_str())).map_err(fault)?;
-    tables.tasks.insert((partition.0, id.as_str()), json.as_slice()).map_err(fault)?;
-    Ok(Some(task))
 }

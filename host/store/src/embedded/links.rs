@@ -3,7 +3,7 @@
 use patchbay_model::ConversationId;
 use redb::ReadableTable;
 
-use super::tables::Tables;
+use super::tables::{NOTHING, Tables};
 use super::{decode, encode, fault};
 use crate::{ENTRIES_KEPT, Link, LinkChange, StoreError};
 
@@ -21,7 +21,7 @@ pub(super) fn apply(tables: &mut Tables<'_>, change: &LinkChange) -> Result<(), 
     let named = alter(&mut link, change);
     tables.links.insert((conversation.as_str(), desk), encode(&link)?.as_slice()).map_err(fault)?;
     if let Some(id) = named {
-        index(tables, desk, id, conversation)?;
+        lead(tables, desk, id, conversation)?;
     }
     Ok(())
 }
@@ -40,7 +40,7 @@ fn stored(tables: &Tables<'_>, conversation: &ConversationId, desk: &str) -> Res
 }
 
 /// Changes the link, and gives the ticket id that the change named.
-fn alter<'c>(link: &mut Link, change: &'c LinkChange) -> Option<&'c str> {
+pub(crate) fn alter<'c>(link: &mut Link, change: &'c LinkChange) -> Option<&'c str> {
     match change {
         LinkChange::Written { ticket, read, entry, .. } => {
             let current = &link.ticket.id;
@@ -65,10 +65,17 @@ fn alter<'c>(link: &mut Link, change: &'c LinkChange) -> Option<&'c str> {
 }
 
 /// Makes the ticket known to [`Route::Ticket`](patchbay_model::Route::Ticket), unless it is somebody else's.
-fn index(tables: &mut Tables<'_>, desk: &str, ticket: &str, conversation: &ConversationId) -> Result<(), StoreError> {
+pub(super) fn lead(
+    tables: &mut Tables<'_>,
+    desk: &str,
+    ticket: &str,
+    conversation: &ConversationId,
+) -> Result<(), StoreError> {
     let vacant = tables.tickets.get((desk, ticket)).map_err(fault)?.is_none();
     if vacant {
-        tables.tickets.insert((desk, ticket), conversation.as_str()).map_err(fault)?;
+        let whose = conversation.as_str();
+        tables.tickets.insert((desk, ticket), whose).map_err(fault)?;
+        tables.tickets_by_conversation.insert((whose, desk, ticket), NOTHING).map_err(fault)?;
     }
     Ok(())
 }

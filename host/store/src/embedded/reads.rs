@@ -1,46 +1,72 @@
 //! Reading, each time from one snapshot.
 
+use std::collections::HashSet;
+
 use patchbay_model::task::DeadLetter;
-use patchbay_model::{Arrival, Conversation, ConversationId, Event, EventId, MediaId, Task, TaskId};
-use redb::{ReadTransaction, ReadableTable};
+use patchbay_model::{Arrival, Conversation, ConversationId, Event, EventId, MediaId, Raw, Task, TaskId};
+use redb::{ReadOnlyTable, ReadTransaction};
 
 use super::tables::{
     CONVERSATIONS, DEAD_LETTERS, DEAD_LETTERS_BY_TIME, EVENT_IDS, EVENTS, EVENTS_BY_CONVERSATION, EVENTS_BY_TIME,
-    JOURNAL, LINKS, MEDIA, REPORTS, TASKS, TIMERS,
+    FORGOTTEN, JOURNAL, Json, LINKS, MEDIA, RAWS, REPORTS, RawItem, TASKS, TIMERS, Text,
 };
 use super::{decode, fault, id_of};
 use crate::{
     EventFilter, EventRecord, Link, MediaRecord, Partition, Pending, Position, Report, StoreError, Timer, Versioned,
 };
 
+/// Events, and the platform's own JSON of them.
+pub(super) struct Events {
+    rows: ReadOnlyTable<u64, (Text, Json)>,
+    raws: ReadOnlyTable<(u64, u64), RawItem>,
+}
+
+impl Events {
+    pub(super) fn open(transaction: &ReadTransaction) -> Result<Self, StoreError> {
+        let rows = transaction.open_table(EVENTS).map_err(fault)?;
+        Ok(Self { rows, raws: transaction.open_table(RAWS).map_err(fault)? })
+    }
+}
+
+/// The conversation that an event belongs to, and the others that its identities led to.
+pub(super) fn whose(text: &str) -> Result<(ConversationId, Vec<ConversationId>), StoreError> {
+    let mut ids = text.split(' ').map(id_of);
+    let conversation = ids.next().unwrap_or_else(|| id_of(""))?;
+    Ok((conversation, ids.collect::<Result<_, _>>()?))
+}
+
+/// An event's raw JSON as it was stored.
+pub(super) fn raw_item(position: u64, (field, list, json): (&str, &str, &[u8])) -> Result<Raw, StoreError> {
+    let json = str::from_utf8(json)
+        .map_err(|_| StoreError::Corrupt(format!("the raw JSON of the event at position {position} is not text")))?;
+    Ok(Raw { field: field.to_owned(), list: list.to_owned(), json: json.to_owned().into() })
+}
+
 /// The event at a position; none: the file has no such event.
-fn record(
-    events: &impl ReadableTable<u64, (&'static str, &'static [u8])>,
-    position: u64,
-) -> Result<Option<EventRecord>, StoreError> {
-    let Some(value) = events.get(position).map_err(fault)? else { return Ok(None) };
-    let (conversation, json) = value.value();
+fn record(events: &Events, position: u64) -> Result<Option<EventRecord>, StoreError> {
+    let Some(value) = events.rows.get(position).map_err(fault)? else { return Ok(None) };
+    let (conversations, json) = value.value();
+    let (conversation, others) = whose(conversations)?;
     let arrival: Arrival = decode("event at position", position, json)?;
+    let raw = events.raws.get((arrival.received_at.as_millis(), position)).map_err(fault)?;
+    let raw = raw.map(|raw| raw_item(position, raw.value())).transpose()?;
     let event = Event {
         id: arrival.id,
-        conversation: id_of(conversation)?,
+        conversation,
         occurred_at: arrival.occurred_at,
         received_at: arrival.received_at,
         body: arrival.body,
     };
-    Ok(Some(EventRecord { position: Position(position), event, route: arrival.route, raw: arrival.raw }))
+    Ok(Some(EventRecord { position: Position(position), event, route: arrival.route, raw, others }))
 }
 
 /// As [`record`], where an index says that it is there.
-fn indexed(
-    events: &impl ReadableTable<u64, (&'static str, &'static [u8])>,
-    position: u64,
-) -> Result<EventRecord, StoreError> {
+pub(super) fn indexed(events: &Events, position: u64) -> Result<EventRecord, StoreError> {
     record(events, position)?.ok_or_else(|| StoreError::Corrupt(format!("the event at position {position} is missing")))
 }
 
 /// Sets a row that cannot be read aside, so that it stops nothing but itself. The error says its key, not its content.
-fn readable<T>(row: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+pub(super) fn readable<T>(row: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
     match row {
         Err(StoreError::Corrupt(what)) => {
             tracing::error!(what, "something stored is unreadable and is left out");
@@ -57,7 +83,7 @@ pub(super) fn journal(
     limit: usize,
 ) -> Result<Vec<EventRecord>, StoreError> {
     let journal = transaction.open_table(JOURNAL).map_err(fault)?;
-    let events = transaction.open_table(EVENTS).map_err(fault)?;
+    let events = Events::open(transaction)?;
     let range = (partition.0, after.0.saturating_add(1))..=(partition.0, u64::MAX);
     let mut records = Vec::new();
     for entry in journal.range(range).map_err(fault)? {
@@ -150,13 +176,19 @@ pub(super) fn task(transaction: &ReadTransaction, partitions: u16, id: &TaskId) 
 pub(super) fn event(transaction: &ReadTransaction, id: &EventId) -> Result<Option<EventRecord>, StoreError> {
     let ids = transaction.open_table(EVENT_IDS).map_err(fault)?;
     let Some(position) = ids.get(id.as_str()).map_err(fault)? else { return Ok(None) };
-    let events = transaction.open_table(EVENTS).map_err(fault)?;
-    indexed(&events, position.value()).map(Some)
+    match position.value() {
+        FORGOTTEN => Ok(None),
+        position => indexed(&Events::open(transaction)?, position).map(Some),
+    }
 }
 
 pub(super) fn events(transaction: &ReadTransaction, filter: &EventFilter) -> Result<Vec<EventRecord>, StoreError> {
     let since = filter.since.unwrap_or_default().as_millis();
-    let matches = |kind: &str| filter.kind.as_deref().is_none_or(|wanted| is_or_below(kind, wanted));
+    let pending = if filter.pending { Some(waiting(transaction)?) } else { None };
+    let matches = |kind: &str, position: u64| {
+        filter.kind.as_deref().is_none_or(|wanted| is_or_below(kind, wanted))
+            && pending.as_ref().is_none_or(|pending| pending.contains(&position))
+    };
     let mut positions = Vec::new();
     if let Some(conversation) = &filter.conversation {
         let table = transaction.open_table(EVENTS_BY_CONVERSATION).map_err(fault)?;
@@ -166,7 +198,8 @@ pub(super) fn events(transaction: &ReadTransaction, filter: &EventFilter) -> Res
                 break;
             }
             let (key, kind) = entry.map_err(fault)?;
-            positions.extend(matches(kind.value()).then(|| key.value().2));
+            let position = key.value().2;
+            positions.extend(matches(kind.value(), position).then_some(position));
         }
     } else {
         let table = transaction.open_table(EVENTS_BY_TIME).map_err(fault)?;
@@ -175,16 +208,24 @@ pub(super) fn events(transaction: &ReadTransaction, filter: &EventFilter) -> Res
                 break;
             }
             let (key, kind) = entry.map_err(fault)?;
-            positions.extend(matches(kind.value()).then(|| key.value().1));
+            let position = key.value().1;
+            positions.extend(matches(kind.value(), position).then_some(position));
         }
     }
-    let events = transaction.open_table(EVENTS).map_err(fault)?;
+    let events = Events::open(transaction)?;
     let records = positions.into_iter().map(|position| readable(indexed(&events, position)));
     records.filter_map(Result::transpose).collect()
 }
 
+/// The positions of all events that wait to be handled.
+fn waiting(transaction: &ReadTransaction) -> Result<HashSet<u64>, StoreError> {
+    let journal = transaction.open_table(JOURNAL).map_err(fault)?;
+    let entries = journal.range((0, 0)..).map_err(fault)?;
+    entries.map(|entry| entry.map(|(key, _)| key.value().1).map_err(fault)).collect()
+}
+
 /// `message.text` is `message` or below it; `messages` is not.
-fn is_or_below(kind: &str, wanted: &str) -> bool {
+pub(crate) fn is_or_below(kind: &str, wanted: &str) -> bool {
     kind.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
@@ -200,6 +241,12 @@ pub(super) fn dead_letters(transaction: &ReadTransaction, limit: usize) -> Resul
         found.extend(readable(letter.and_then(|letter| decode("dead letter", id, letter.value().1)))?);
     }
     Ok(found)
+}
+
+pub(super) fn dead_letter(transaction: &ReadTransaction, id: &TaskId) -> Result<Option<DeadLetter>, StoreError> {
+    let letters = transaction.open_table(DEAD_LETTERS).map_err(fault)?;
+    let letter = letters.get(id.as_str()).map_err(fault)?;
+    letter.map(|letter| decode("dead letter", id, letter.value().1)).transpose()
 }
 
 pub(super) fn reports(transaction: &ReadTransaction, limit: usize) -> Result<Vec<Report>, StoreError> {

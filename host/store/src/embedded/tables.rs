@@ -3,7 +3,12 @@
 //! Keys are typed by the engine and ordered; values are JSON, so that a later version reads what an earlier one wrote and
 //! a person can look at it. What is needed without parsing (versions, times, kinds) stands beside the JSON or in an index.
 
-use redb::{ReadTransaction, Table, TableDefinition, WriteTransaction};
+use std::borrow::Borrow;
+
+use redb::{
+    Key, ReadTransaction, ReadableTable, ReadableTableMetadata, Table, TableDefinition, TableError, Value,
+    WriteTransaction,
+};
 
 use super::fault;
 use crate::StoreError;
@@ -12,106 +17,160 @@ use crate::StoreError;
 pub(super) const NOTHING: () = ();
 
 /// A table's name and the types of its key and value.
-type Definition<K, V> = TableDefinition<'static, K, V>;
+pub(super) type Definition<K, V> = TableDefinition<'static, K, V>;
 /// Text in a key or value.
-type Text = &'static str;
+pub(super) type Text = &'static str;
 /// JSON.
-type Json = &'static [u8];
+pub(super) type Json = &'static [u8];
+/// The platform's own JSON of an event: the webhook's field, the list in it, the item. Kept as it came, since JSON within
+/// JSON is longer and slower.
+pub(super) type RawItem = (Text, Text, Json);
 
-/// Numbers about the file itself; see the keys below.
-pub(super) const META: Definition<Text, u64> = TableDefinition::new("meta");
 /// In [`META`]: the version of this layout.
 pub(super) const META_FORMAT: &str = "format";
 /// In [`META`]: how many partitions there are.
 pub(super) const META_PARTITIONS: &str = "partitions";
-/// In [`META`]: the last position that was given.
+/// In [`META`]: the highest position among the events that are kept no more. The last position that was given is this
+/// or that of the last event, so that no write has to keep it.
 pub(super) const META_POSITION: &str = "position";
 
-/// Partition → its last epoch.
-pub(super) const EPOCHS: Definition<u16, u64> = TableDefinition::new("epochs");
-/// Position → conversation and [`Arrival`](patchbay_model::Arrival): every event, handled or not.
-pub(super) const EVENTS: Definition<u64, (Text, Json)> = TableDefinition::new("events");
-/// Event id → position: the deduplication.
-pub(super) const EVENT_IDS: Definition<Text, u64> = TableDefinition::new("event-ids");
-/// When accepted, position → kind.
-pub(super) const EVENTS_BY_TIME: Definition<(u64, u64), Text> = TableDefinition::new("events-by-time");
-/// Conversation, when accepted, position → kind.
-pub(super) const EVENTS_BY_CONVERSATION: Definition<(Text, u64, u64), Text> =
-    TableDefinition::new("events-by-conversation");
-/// Partition and position of events that are not committed yet.
-pub(super) const JOURNAL: Definition<(u16, u64), ()> = TableDefinition::new("journal");
-/// Identity key → conversation.
-pub(super) const IDENTITIES: Definition<Text, Text> = TableDefinition::new("identities");
-/// Conversation → version, fingerprint of the commit that wrote it (empty where an event is its witness), state.
-pub(super) const CONVERSATIONS: Definition<Text, (u64, Text, Json)> = TableDefinition::new("conversations");
-/// Partition, task id → [`Task`](patchbay_model::Task).
-pub(super) const TASKS: Definition<(u16, Text), Json> = TableDefinition::new("tasks");
-/// Partition, conversation, name → [`Timer`](crate::Timer).
-pub(super) const TIMERS: Definition<(u16, Text, Text), Json> = TableDefinition::new("timers");
-/// Conversation, desk → [`Link`](crate::Link).
-pub(super) const LINKS: Definition<(Text, Text), Json> = TableDefinition::new("links");
-/// Desk, the vendor's ticket id → conversation. A ticket that a link no longer names stays: its late webhooks are ours.
-pub(super) const TICKETS: Definition<(Text, Text), Text> = TableDefinition::new("tickets");
-/// Media id → [`MediaRecord`](crate::MediaRecord).
-pub(super) const MEDIA: Definition<Text, Json> = TableDefinition::new("media");
-/// Task id → when it died, [`DeadLetter`](patchbay_model::task::DeadLetter).
-pub(super) const DEAD_LETTERS: Definition<Text, (u64, Json)> = TableDefinition::new("dead-letters");
-/// When it died, task id.
-pub(super) const DEAD_LETTERS_BY_TIME: Definition<(u64, Text), ()> = TableDefinition::new("dead-letters-by-time");
-/// Sequence → [`Report`](crate::Report).
-pub(super) const REPORTS: Definition<u64, Json> = TableDefinition::new("reports");
+/// In [`EVENT_IDS`]: the event is kept no more. No event has this position.
+pub(super) const FORGOTTEN: u64 = 0;
 
-/// Every table, open for one write transaction.
-pub(super) struct Tables<'t> {
-    pub(super) meta: Table<'t, Text, u64>,
-    pub(super) epochs: Table<'t, u16, u64>,
-    pub(super) events: Table<'t, u64, (Text, Json)>,
-    pub(super) event_ids: Table<'t, Text, u64>,
-    pub(super) events_by_time: Table<'t, (u64, u64), Text>,
-    pub(super) events_by_conversation: Table<'t, (Text, u64, u64), Text>,
-    pub(super) journal: Table<'t, (u16, u64), ()>,
-    pub(super) identities: Table<'t, Text, Text>,
-    pub(super) conversations: Table<'t, Text, (u64, Text, Json)>,
-    pub(super) tasks: Table<'t, (u16, Text), Json>,
-    pub(super) timers: Table<'t, (u16, Text, Text), Json>,
-    pub(super) links: Table<'t, (Text, Text), Json>,
-    pub(super) tickets: Table<'t, (Text, Text), Text>,
-    pub(super) media: Table<'t, Text, Json>,
-    pub(super) dead_letters: Table<'t, Text, (u64, Json)>,
-    pub(super) dead_letters_by_time: Table<'t, (u64, Text), ()>,
-    pub(super) reports: Table<'t, u64, Json>,
+/// Milliseconds of a day: how coarsely [`ACTIVITY`] counts, so that a busy conversation writes there once a day.
+const DAY: u64 = 24 * 60 * 60 * 1_000;
+
+/// The day of a moment, as [`ACTIVITY`] counts: days since the epoch.
+pub(super) const fn day_of(millis: u64) -> u64 {
+    millis / DAY
 }
 
-impl<'t> Tables<'t> {
-    /// Opens them all, and makes those that are missing.
-    pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, StoreError> {
-        Ok(Self {
-            meta: transaction.open_table(META).map_err(fault)?,
-            epochs: transaction.open_table(EPOCHS).map_err(fault)?,
-            events: transaction.open_table(EVENTS).map_err(fault)?,
-            event_ids: transaction.open_table(EVENT_IDS).map_err(fault)?,
-            events_by_time: transaction.open_table(EVENTS_BY_TIME).map_err(fault)?,
-            events_by_conversation: transaction.open_table(EVENTS_BY_CONVERSATION).map_err(fault)?,
-            journal: transaction.open_table(JOURNAL).map_err(fault)?,
-            identities: transaction.open_table(IDENTITIES).map_err(fault)?,
-            conversations: transaction.open_table(CONVERSATIONS).map_err(fault)?,
-            tasks: transaction.open_table(TASKS).map_err(fault)?,
-            timers: transaction.open_table(TIMERS).map_err(fault)?,
-            links: transaction.open_table(LINKS).map_err(fault)?,
-            tickets: transaction.open_table(TICKETS).map_err(fault)?,
-            media: transaction.open_table(MEDIA).map_err(fault)?,
-            dead_letters: transaction.open_table(DEAD_LETTERS).map_err(fault)?,
-            dead_letters_by_time: transaction.open_table(DEAD_LETTERS_BY_TIME).map_err(fault)?,
-            reports: transaction.open_table(REPORTS).map_err(fault)?,
-        })
+macro_rules! tables {
+    ($($(#[$doc:meta])+ $field:ident $name:ident $text:literal: $key:ty => $value:ty;)+) => {
+        $($(#[$doc])+ pub(super) const $name: Definition<$key, $value> = TableDefinition::new($text);)+
+
+        /// Every table, open for one write transaction.
+        pub(super) struct Tables<'t> {
+            $(pub(super) $field: Table<'t, $key, $value>,)+
+        }
+
+        impl<'t> Tables<'t> {
+            /// Opens them all, and makes those that are missing.
+            pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, StoreError> {
+                Ok(Self { $($field: transaction.open_table($name).map_err(fault)?,)+ })
+            }
+        }
+
+        /// Copies every row of every table into an empty file.
+        pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), StoreError> {
+            $(copy_table($name, from, to)?;)+
+            Ok(())
+        }
+
+        /// Bytes of the pages that hold the tables. Reads all of them.
+        pub(super) fn used(transaction: &ReadTransaction) -> Result<u64, StoreError> {
+            let mut bytes = 0;
+            $({
+                let stats = transaction.open_table($name).map_err(fault)?.stats().map_err(fault)?;
+                bytes += stats.stored_bytes() + stats.metadata_bytes() + stats.fragmented_bytes();
+            })+
+            Ok(bytes)
+        }
+    };
+}
+
+tables! {
+    /// Numbers about the file itself; see the keys above.
+    meta META "meta": Text => u64;
+    /// Partition → its last epoch.
+    epochs EPOCHS "epochs": u16 => u64;
+    /// Position → conversation, with a space before each of the others; [`Arrival`](patchbay_model::Arrival) without
+    /// its raw JSON: every event that is kept, handled or not.
+    events EVENTS "events": u64 => (Text, Json);
+    /// When accepted, position → the platform's own JSON.
+    raws RAWS "raws": (u64, u64) => RawItem;
+    /// Event id → position, or [`FORGOTTEN`]: the deduplication.
+    event_ids EVENT_IDS "event-ids": Text => u64;
+    /// When accepted, event id: those that are forgotten.
+    forgotten_ids FORGOTTEN_IDS "forgotten-ids": (u64, Text) => ();
+    /// When accepted, position → kind.
+    events_by_time EVENTS_BY_TIME "events-by-time": (u64, u64) => Text;
+    /// Conversation, when accepted, position → kind.
+    events_by_conversation EVENTS_BY_CONVERSATION "events-by-conversation": (Text, u64, u64) => Text;
+    /// Partition and position of events that are not committed yet.
+    journal JOURNAL "journal": (u16, u64) => ();
+    /// Identity key → conversation.
+    identities IDENTITIES "identities": Text => Text;
+    /// Conversation, identity key.
+    identities_by_conversation IDENTITIES_BY_CONVERSATION "identities-by-conversation": (Text, Text) => ();
+    /// Conversation → version, fingerprint of the commit that wrote it (empty where an event is its witness), state.
+    conversations CONVERSATIONS "conversations": Text => (u64, Text, Json);
+    /// Conversation → the day on which something happened in it last. Also of those that have no state.
+    activity ACTIVITY "activity": Text => u64;
+    /// That day, conversation; without those that are not to be removed whatever happens.
+    activity_by_day ACTIVITY_BY_DAY "activity-by-day": (u64, Text) => ();
+    /// Partition, task id → [`Task`](patchbay_model::Task).
+    tasks TASKS "tasks": (u16, Text) => Json;
+    /// Partition, conversation, name → [`Timer`](crate::Timer).
+    timers TIMERS "timers": (u16, Text, Text) => Json;
+    /// Conversation, desk → [`Link`](crate::Link).
+    links LINKS "links": (Text, Text) => Json;
+    /// Desk, the vendor's ticket id → conversation. A ticket that a link no longer names stays: its late webhooks are ours.
+    tickets TICKETS "tickets": (Text, Text) => Text;
+    /// Conversation, desk, the vendor's ticket id.
+    tickets_by_conversation TICKETS_BY_CONVERSATION "tickets-by-conversation": (Text, Text, Text) => ();
+    /// Media id → [`MediaRecord`](crate::MediaRecord).
+    media MEDIA "media": Text => Json;
+    /// Conversation, media id.
+    media_by_conversation MEDIA_BY_CONVERSATION "media-by-conversation": (Text, Text) => ();
+    /// Task id → when it died, [`DeadLetter`](patchbay_model::task::DeadLetter).
+    dead_letters DEAD_LETTERS "dead-letters": Text => (u64, Json);
+    /// When it died, task id.
+    dead_letters_by_time DEAD_LETTERS_BY_TIME "dead-letters-by-time": (u64, Text) => ();
+    /// Sequence → [`Report`](crate::Report).
+    reports REPORTS "reports": u64 => Json;
+}
+
+impl Tables<'_> {
+    /// Remembers that something happened in a conversation. Older than what is known changes nothing.
+    pub(super) fn touch(&mut self, conversation: &str, at: u64) -> Result<(), StoreError> {
+        let day = day_of(at);
+        let before = self.activity.get(conversation).map_err(fault)?.map(|before| before.value());
+        if before.is_some_and(|before| before >= day) {
+            return Ok(());
+        }
+        if let Some(before) = before {
+            self.activity_by_day.remove((before, conversation)).map_err(fault)?;
+        }
+        self.activity.insert(conversation, day).map_err(fault)?;
+        self.activity_by_day.insert((day, conversation), NOTHING).map_err(fault)?;
+        Ok(())
     }
+}
+
+fn copy_table<K: Key + 'static, V: Value + 'static>(
+    definition: Definition<K, V>,
+    from: &ReadTransaction,
+    to: &WriteTransaction,
+) -> Result<(), StoreError>
+where
+    for<'a> K::SelfType<'a>: Borrow<K::SelfType<'a>>,
+    for<'a> V::SelfType<'a>: Borrow<V::SelfType<'a>>,
+{
+    let from = from.open_table(definition).map_err(fault)?;
+    let mut to = to.open_table(definition).map_err(fault)?;
+    for entry in from.iter().map_err(fault)? {
+        let (key, value) = entry.map_err(fault)?;
+        to.insert(key.value(), value.value()).map_err(fault)?;
+    }
+    Ok(())
 }
 
 /// A number about the file, if it is there.
 pub(super) fn number(transaction: &ReadTransaction, key: &str) -> Result<Option<u64>, StoreError> {
     let meta = match transaction.open_table(META) {
         Ok(meta) => meta,
-        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+        Err(TableError::TableDoesNotExist(_)) => return Ok(None),
         Err(error) => return Err(fault(error)),
     };
     Ok(meta.get(key).map_err(fault)?.map(|value| value.value()))

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use redb::{Database, ReadableTable, StorageBackend};
+use redb::{ReadableTable, StorageBackend};
 
 use super::file::Opener;
 use super::*;
@@ -63,7 +63,7 @@ impl StorageBackend for Disk {
 
 fn store(disk: &Disk) -> EmbeddedStore {
     let disk = disk.clone();
-    let open: Opener = Box::new(move || Database::builder().create_with_backend(disk.clone()));
+    let open: Opener = Box::new(move |_| Ok(Box::new(disk.clone())));
     let options = EmbeddedOptions::default();
     let (file, known) = StoreFile::with(Path::new("memory"), open, &options).unwrap();
     EmbeddedStore::start(file, known, &options).unwrap()
@@ -83,7 +83,8 @@ fn arrival(number: u32) -> Arrival {
 
 /// Larger than what an empty file has free.
 fn large(number: u32) -> Arrival {
-    Arrival { raw: Some("x".repeat(8 << 20).into()), ..arrival(number) }
+    let raw = patchbay_model::Raw { field: "x".into(), list: String::new(), json: "x".repeat(8 << 20).into() };
+    Arrival { raw: Some(raw), ..arrival(number) }
 }
 
 /// Appends until it succeeds: the store tries the disk again by itself, after its pause.
@@ -177,8 +178,8 @@ fn written(entry: &str) -> LinkChange {
 
 /// Writes past the store.
 fn spoil(store: &EmbeddedStore, write: impl FnOnce(&mut tables::Tables<'_>)) {
-    let database = store.shared.file.database();
-    let transaction = database.as_ref().unwrap().begin_write().unwrap();
+    let handle = store.shared.file.handle();
+    let transaction = handle.as_ref().unwrap().database.begin_write().unwrap();
     write(&mut tables::Tables::open(&transaction).unwrap());
     transaction.commit().unwrap();
 }

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use patchbay_model::{Task, TaskId, Timestamp};
 use redb::ReadableTable;
 use tokio::sync::{mpsc, oneshot};
 
 use super::append::{self, Incoming, Places};
-use super::commit::{self, Applied, Prepared};
-use super::tables::{META_POSITION, Tables};
+use super::commit::{Applied, Prepared};
+use super::tables::Tables;
 use super::{Shared, fault};
-use crate::{Appended, Lease, Partition, StoreError};
+use crate::{Appended, Lease, Partition, Removed, StoreError};
 
 /// Jobs that share one flush at most: enough that a flush costs each of them little, few enough that the first of them
 /// is answered within some 50 ms on a slow disk.
@@ -31,7 +30,8 @@ pub(super) enum Job {
     Commit(Box<Prepared>, Reply<()>),
     Acquire(Partition, Reply<Option<Lease>>),
     Release(Lease, Reply<()>),
-    Revive(TaskId, Timestamp, Reply<Option<Task>>),
+    /// A change that is no part of the daily work.
+    Upkeep(Change, Reply<Removed>),
     /// Open the file again, where an error has closed it and the pause is over.
     Nudge,
     /// Finish what came before, and end.
@@ -42,7 +42,10 @@ pub(super) enum Job {
 type Answer = Box<dyn FnOnce(Result<(), &str>) + Send>;
 
 /// `Err` is the whole batch's: its text is told to every caller in it.
-type Outcome<T> = Result<Result<T, StoreError>, StoreError>;
+pub(super) type Outcome<T> = Result<Result<T, StoreError>, StoreError>;
+
+/// What a job of upkeep does to the tables; given besides: who holds leases, and where new events go.
+pub(super) type Change = Box<dyn FnOnce(&mut Tables<'_>, &mut Places, &Shared) -> Outcome<Removed> + Send>;
 
 pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
@@ -58,6 +61,13 @@ pub(super) struct Pause {
     until: Instant,
     length: Duration,
     reason: String,
+}
+
+impl Pause {
+    /// The first one.
+    pub(super) fn new(reason: String) -> Self {
+        Self { until: Instant::now() + FIRST_PAUSE, length: FIRST_PAUSE, reason }
+    }
 }
 
 impl Writer {
@@ -103,7 +113,7 @@ impl Writer {
             Some(pause) if Instant::now() < pause.until => return Err(pause.reason.clone()),
             _ => {}
         }
-        if self.shared.file.database().is_some() {
+        if self.shared.file.writable() {
             return Ok(());
         }
         let opened = self.shared.file.reopen();
@@ -121,10 +131,15 @@ impl Writer {
         let written = self.transact(&shared, &mut jobs, answers, granted);
         answers.extend(jobs.map(refuse));
         written.map_err(|error| {
-            let reason = self.pause(error);
+            let reason = self.pause(match error {
+                StoreError::Unavailable(what) => {
+                    StoreError::Unavailable(format!("{}: {what}", shared.file.path().display()))
+                }
+                other => other,
+            });
             // At once, so that reads go on: the engine refuses them too after an error. Writes wait.
             if let Err(error) = shared.file.reopen() {
-                tracing::error!(%error, "the store's file cannot be opened again");
+                tracing::error!(%error, "the store's file cannot be opened again for writing");
             }
             reason
         })
@@ -137,19 +152,16 @@ impl Writer {
         answers: &mut Vec<Answer>,
         granted: &mut Vec<Lease>,
     ) -> Result<(), StoreError> {
-        let database = shared.file.database();
-        let mut transaction = database.as_ref().ok_or_else(|| shared.file.absent())?.begin_write().map_err(fault)?;
+        let handle = shared.file.handle();
+        let database = &handle.as_ref().ok_or_else(|| shared.file.absent())?.database;
+        let mut transaction = database.begin_write().map_err(fault)?;
         transaction.set_quick_repair(self.quick_repair);
-        let position = self.places.position;
         let mut batch =
             Batch { shared, tables: Tables::open(&transaction)?, places: &mut self.places, granted, dirty: false };
         for job in jobs {
             batch.job(job, answers)?;
         }
         let dirty = batch.dirty;
-        if batch.places.position != position {
-            batch.tables.meta.insert(META_POSITION, batch.places.position).map_err(fault)?;
-        }
         drop(batch);
         if dirty { transaction.commit().map_err(fault) } else { transaction.abort().map_err(fault) }
     }
@@ -187,15 +199,9 @@ impl Batch<'_, '_> {
             Job::Acquire(partition, reply) => settle(self.acquire(partition).map(Ok), reply, answers),
             // Nothing to write: the epoch stays, and the next owner's is one higher.
             Job::Release(lease, reply) => settle(Ok(self.shared.release(&lease)), reply, answers),
-            Job::Revive(id, now, reply) => {
-                let revived = commit::revive(&mut self.tables, self.places, &id, now);
-                self.dirty |= matches!(revived, Ok(Some(_)));
-                // An unreadable letter is found before anything is changed, and is nobody else's business.
-                let outcome = match revived {
-                    Err(error @ StoreError::Corrupt(_)) => Ok(Err(error)),
-                    other => other.map(Ok),
-                };
-                settle(outcome, reply, answers)
+            Job::Upkeep(change, reply) => {
+                self.dirty = true;
+                settle(change(&mut self.tables, self.places, self.shared), reply, answers)
             }
             Job::Nudge | Job::Close => Ok(()),
         }
@@ -277,7 +283,7 @@ fn refuse(job: Job) -> Answer {
         Job::Commit(_, reply) => refusal(reply),
         Job::Acquire(_, reply) => refusal(reply),
         Job::Release(_, reply) => refusal(reply),
-        Job::Revive(_, _, reply) => refusal(reply),
+        Job::Upkeep(_, reply) => refusal(reply),
         Job::Nudge | Job::Close => Box::new(|_| ()),
     }
 }

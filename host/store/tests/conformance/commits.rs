@@ -35,6 +35,7 @@ fn full(id: &ConversationId, handled: Option<Position>, version: u64) -> Commit 
         put_tasks: vec![task("new", id, 1), task("newer", id, 2)],
         finished_tasks: vec![task_id("old")],
         dead_letters: vec![dead(task("dying", id, 0), 5)],
+        settled_letters: vec![task_id("dead")],
         set_timers: vec![timer("sla", id, 60)],
         cleared_timers: vec![cleared("reminder", id)],
         links: vec![written(id, "zendesk", "4711")],
@@ -67,6 +68,7 @@ async fn prepare(store: &Arc<dyn Store>, lease: &Lease, id: &ConversationId) {
     let before = Commit {
         conversation: Some((0, conversation(id, "new"))),
         put_tasks: vec![task("old", id, 0), task("dying", id, 0)],
+        dead_letters: vec![dead(task("dead", id, 0), 1)],
         set_timers: vec![timer("reminder", id, 30)],
         ..Commit::default()
     };
@@ -100,7 +102,7 @@ pub(crate) async fn a_refused_commit_leaves_nothing(instance: &mut impl Instance
     }
     assert_eq!((store.load(&lease).await.unwrap(), journal(&store, &lease).await), before);
     assert_eq!(store.links(&id).await.unwrap(), []);
-    assert_eq!(store.dead_letters(10).await.unwrap(), []);
+    assert_eq!(store.dead_letters(10).await.unwrap(), [dead(task("dead", &id, 0), 1)]);
     assert_eq!(store.reports(10).await.unwrap(), []);
     assert_eq!(store.events(&EventFilter { limit: 10, ..EventFilter::default() }).await.unwrap().len(), 1);
     store.commit(&lease, full(&id, Some(position), 1)).await.unwrap();

@@ -51,7 +51,13 @@ pub(crate) fn text(words: &str) -> Body {
         reply_to: None,
         forwarded: false,
         referral: None,
+        author: None,
     })
+}
+
+pub(crate) fn raw(words: &str) -> Raw {
+    let json = format!("{{\"text\":{{\"body\":\"{words}\"}}}}").into();
+    Raw { field: "messages".into(), list: "messages".into(), json }
 }
 
 pub(crate) fn arrival(name: &str, route: Route) -> Arrival {
@@ -61,7 +67,7 @@ pub(crate) fn arrival(name: &str, route: Route) -> Arrival {
         occurred_at: START,
         received_at: START,
         body: text(name),
-        raw: Some(format!("{{\"text\":{{\"body\":\"{name}\"}}}}").into()),
+        raw: Some(raw(name)),
     }
 }
 
@@ -71,7 +77,13 @@ pub(crate) fn known(name: &str, conversation: &ConversationId) -> Arrival {
 }
 
 pub(crate) fn customer(identities: &[Identity]) -> Route {
-    Route::Customer { channel: channel("support"), identities: identities.to_vec(), profile: Profile::default() }
+    changed(identities, &[])
+}
+
+/// Somebody who was known by other identities until now.
+pub(crate) fn changed(identities: &[Identity], former: &[Identity]) -> Route {
+    let (identities, former) = (identities.to_vec(), former.to_vec());
+    Route::Customer { channel: channel("support"), identities, former, profile: Profile::default() }
 }
 
 pub(crate) fn ticket_route(desk: &str, ticket: &str) -> Route {
@@ -83,6 +95,7 @@ pub(crate) fn conversation(id: &ConversationId, note: &str) -> Conversation {
         id: CustomerId::derive(&[id.as_str().as_bytes()]),
         phone: Some("447700900001".into()),
         user_id: None,
+        group: None,
         username: None,
         name: Some("Zoë Müller 🦊".into()),
         locale: None,

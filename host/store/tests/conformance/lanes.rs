@@ -1,5 +1,6 @@
 //! Tasks, timers and dead letters.
 
+use patchbay_model::Task;
 use patchbay_model::task::Lane;
 use patchbay_store::{ClearedTimer, Commit};
 
@@ -108,13 +109,17 @@ pub(crate) async fn a_dead_letter_leaves_its_lane_and_comes_back(instance: &mut 
     assert_eq!(store.load(&lease).await.unwrap().tasks, []);
     assert_eq!(store.dead_letters(10).await.unwrap(), [letter]);
 
-    assert_eq!(store.revive(&task_id("another"), at(50)).await.unwrap(), None);
-    let revived = store.revive(&one.id, at(50)).await.unwrap().unwrap();
-    assert_eq!((revived.attempts, revived.due_at, revived.uncertain_since), (0, at(50), Some(at(3))));
-    assert_eq!((revived.broken, revived.created_at), (0, at(50)), "it has its whole time again");
-    assert_eq!((&revived.effect, revived.sequence), (&one.effect, one.sequence));
-    assert_eq!(store.revive(&one.id, at(51)).await.unwrap(), None, "it lives already");
+    // Tried again: it is a task like any other, and has its whole time.
+    let revived = Task { attempts: 0, broken: 0, due_at: at(50), created_at: at(50), ..one.clone() };
+    let again = Commit {
+        put_tasks: vec![revived.clone()],
+        settled_letters: vec![one.id.clone(), task_id("another")],
+        ..Commit::default()
+    };
+    store.commit(&lease, again).await.unwrap();
     assert_eq!(store.dead_letters(10).await.unwrap(), []);
+    assert_eq!(store.dead_letter(&one.id).await.unwrap(), None);
+    assert_eq!(store.task(&one.id).await.unwrap().as_ref(), Some(&revived));
     drop(store);
     instance.reopen().await;
     let store = instance.store();

@@ -4,12 +4,17 @@
 pub(crate) mod appending;
 pub(crate) mod commits;
 pub(crate) mod data;
+pub(crate) mod identities;
 pub(crate) mod lanes;
 pub(crate) mod leases;
+pub(crate) mod letters;
 pub(crate) mod links;
 pub(crate) mod model;
+pub(crate) mod moves;
+pub(crate) mod nodes;
 pub(crate) mod plans;
 pub(crate) mod records;
+pub(crate) mod upkeep;
 
 use std::sync::Arc;
 
@@ -86,12 +91,48 @@ macro_rules! conformance {
             records::events_are_listed_newest_first,
             records::every_event_kind_and_route_comes_back_whole,
             records::reopening_keeps_everything,
+            identities::a_number_is_changed_and_then_used,
+            identities::a_number_is_used_before_its_change_is_told,
+            identities::a_number_is_given_to_a_new_person,
+            identities::a_former_number_of_a_known_person_stays_theirs,
+            identities::a_former_identity_that_nobody_had_leads_here,
+            identities::two_known_conversations_meet,
+            identities::others_are_in_the_journal_too,
+            identities::a_group_is_a_conversation_of_its_own,
+            letters::a_dead_letter_is_found_by_its_task,
+            letters::a_dead_letter_is_replaced,
+            letters::a_dead_letter_is_settled,
+            nodes::a_node_that_beats_is_listed,
+            nodes::a_burst_is_free_and_then_turns_are_spaced,
+            upkeep::stats_count_everything,
+            upkeep::raw_json_goes_and_the_event_stays,
+            upkeep::events_go_and_their_ids_are_remembered,
+            upkeep::many_events_go_in_pieces,
+            upkeep::dead_letters_and_reports_go,
+            upkeep::a_conversation_goes_with_all_that_is_its_own,
+            upkeep::a_conversation_that_something_waits_for_stays,
+            upkeep::nothing_is_removed_without_a_time,
+            upkeep::only_an_owner_thins_out,
+        );
+        // What needs two stores.
+        $crate::conformance!(@two $make;
+            moves::an_export_makes_an_equal_store,
+            moves::an_empty_store_exports_nothing,
         );
 
         #[test]
         fn random_operations_match_the_model() {
             conformance::model::check(|| Box::pin(async { Box::new($make().await) as Box<dyn conformance::Instance> }));
         }
+    };
+    (@two $make:path; $($module:ident :: $name:ident),* $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let (mut one, mut other) = ($make().await, $make().await);
+                conformance::$module::$name(&mut one, &mut other).await;
+            }
+        )*
     };
     ($make:path; $($module:ident :: $name:ident),* $(,)?) => {
         $(

@@ -95,6 +95,9 @@ impl Model {
             self.tasks.remove(&letter.task.id);
             self.dead.insert(letter.task.id.clone(), letter.clone());
         }
+        for id in &commit.settled_letters {
+            self.dead.remove(id);
+        }
         self.tasks.extend(commit.put_tasks.iter().map(|task| (task.id.clone(), task.clone())));
         for ClearedTimer { conversation, name, at } in &commit.cleared_timers {
             let key = (conversation.clone(), name.clone());
@@ -215,18 +218,6 @@ impl Run {
                 }
             }
             Operation::Commit(plan) => self.commit(&store, plan).await,
-            Operation::Revive(name) => {
-                let id = task_of(name, &conversation_id(&format!("{name}"))).id;
-                let now = at(self.step);
-                let expected = self.model.dead.remove(&id).map(|letter| Task {
-                    attempts: 0,
-                    due_at: now,
-                    created_at: now,
-                    ..letter.task
-                });
-                assert_eq!(store.revive(&id, now).await.unwrap(), expected);
-                self.model.tasks.extend(expected.map(|task| (id, task)));
-            }
             Operation::Reopen => {
                 drop(store);
                 self.instance.reopen().await;
@@ -252,6 +243,7 @@ impl Run {
             put_tasks: tasks(&plan.put).into_iter().map(|task| Task { sequence: step, ..task }).collect(),
             finished_tasks: tasks(&plan.finish).into_iter().map(|task| task.id).collect(),
             dead_letters: tasks(&plan.dead).into_iter().map(|task| dead(task, step)).collect(),
+            settled_letters: tasks(&plan.settle).into_iter().map(|task| task.id).collect(),
             set_timers: names(&plan.set).iter().map(|name| timer(name, &id, step)).collect(),
             cleared_timers: plan.clear.iter().map(|(name, how)| self.cleared(&id, *name, *how)).collect(),
             links: plan.link.iter().map(|change| change_of(change, &id, step)).collect(),

@@ -33,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) put: Vec<u8>,
     pub(crate) finish: Vec<u8>,
     pub(crate) dead: Vec<u8>,
+    /// Dead letters that are settled.
+    pub(crate) settle: Vec<u8>,
     pub(crate) set: Vec<u8>,
     /// Which, and how: whenever it goes off, if it is set for what it is set for, or for another moment.
     pub(crate) clear: Vec<(u8, u8)>,
@@ -46,7 +48,6 @@ pub(crate) struct Plan {
 pub(crate) enum Operation {
     Append(Vec<(u8, To)>),
     Commit(Plan),
-    Revive(u8),
     Reopen,
 }
 
@@ -68,7 +69,7 @@ fn names() -> impl Strategy<Value = Vec<u8>> {
 
 fn plan() -> impl Strategy<Value = Plan> {
     let clear = prop::collection::vec((0..NAMES, 0u8..3), 0..3);
-    let lanes = (names(), names(), names(), names(), clear);
+    let lanes = (names(), names(), names(), names(), names(), clear);
     let change = prop_oneof![
         3 => (0..NAMES, prop::option::of(0..NAMES)).prop_map(|(id, read)| Change::Written { id, read }),
         1 => Just(Change::Status),
@@ -77,13 +78,14 @@ fn plan() -> impl Strategy<Value = Plan> {
     let state = prop::option::of(prop_oneof![4 => Just(0u8), 1 => 1u8..3]);
     let rest = (prop::option::of(change), arrivals(2), any::<bool>());
     (0..NAMES, prop::option::of(0u8..4), state, lanes, rest).prop_map(
-        |(conversation, handled, state, (put, finish, dead, set, clear), (link, append, twice))| Plan {
+        |(conversation, handled, state, (put, finish, dead, settle, set, clear), (link, append, twice))| Plan {
             conversation,
             handled,
             state,
             put,
             finish,
             dead,
+            settle,
             set,
             clear,
             link,
@@ -97,7 +99,6 @@ pub(crate) fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         4 => arrivals(4).prop_map(Operation::Append),
         8 => plan().prop_map(Operation::Commit),
-        1 => (0..NAMES).prop_map(Operation::Revive),
         1 => Just(Operation::Reopen),
     ]
 }

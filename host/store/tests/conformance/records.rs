@@ -84,6 +84,8 @@ pub(crate) async fn events_are_listed_newest_first(instance: &mut impl Instance)
     assert_eq!(list(EventFilter { limit: 1, ..kind("message") }).await, "2");
     let together = EventFilter { conversation: Some(b), since: Some(at(1)), ..kind("message") };
     assert_eq!(list(together).await, "2");
+    assert_eq!(list(EventFilter { pending: true, ..all.clone() }).await, "6 4 3 2 5", "the first one is handled");
+    assert_eq!(list(EventFilter { pending: true, conversation: Some(a), ..all.clone() }).await, "4 3");
 }
 
 pub(crate) async fn every_event_kind_and_route_comes_back_whole(instance: &mut impl Instance) {
@@ -102,7 +104,7 @@ pub(crate) async fn every_event_kind_and_route_comes_back_whole(instance: &mut i
     };
     let message = |content| {
         let (id, reply_to) = ("wamid.1".into(), Some("wamid.0".into()));
-        Body::Message(Message { id, content, reply_to, forwarded: true, referral: Some(notice()) })
+        Body::Message(Message { id, content, reply_to, forwarded: true, referral: Some(notice()), author: None })
     };
     let activity = |what| {
         let (id, desk, ticket) = ("w1".into(), "zendesk".into(), "4711".into());
@@ -126,6 +128,8 @@ pub(crate) async fn every_event_kind_and_route_comes_back_whole(instance: &mut i
             state: DeliveryState::Played,
             error: None,
             reference: Some(task_id("1")),
+            pricing: None,
+            participant: None,
         }),
         activity(Activity::Entry(entry)),
         activity(Activity::Status("solved".into())),
@@ -151,7 +155,7 @@ pub(crate) async fn every_event_kind_and_route_comes_back_whole(instance: &mut i
     let arrivals: Vec<Arrival> = (bodies.into_iter().enumerate())
         .map(|(n, body)| {
             let route = routes[n % routes.len()].clone();
-            let raw = (n % 2 == 0).then(|| "{\"x\":1}".into());
+            let raw = (n % 2 == 0).then(|| super::data::raw("x"));
             Arrival { body, raw, occurred_at: at(n as u64), ..arrival(&format!("{n}"), route) }
         })
         .collect();

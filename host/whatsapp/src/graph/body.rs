@@ -47,6 +47,7 @@ fn named(identity: &Identity) -> (&'static str, &str) {
     match identity {
         Identity::Phone(name) if !is_user_id(name.reveal()) => ("to", name.reveal()),
         Identity::Phone(name) | Identity::UserId(name) => ("recipient", name.reveal()),
+        Identity::Group(name) => ("to", name.reveal()),
     }
 }
 

@@ -16,9 +16,9 @@ pub(super) fn arrival(source: &Source<'_>, raw: &RawValue) -> Arrival {
     let caller = [call.text("from_user_id"), call.text("from")];
     let callee = [call.text("to_user_id"), call.text("to")];
     let customer = if call.text("direction").as_deref() == Some("BUSINESS_INITIATED") { callee } else { caller };
-    let route = identity::route(source.channel, &source.contacts, customer)
-        .unwrap_or_else(|| Route::Account(source.channel.clone()));
-    happened(source, &call, "event", route, raw)
+    let route = identity::route(source.channel, &source.contacts, customer).unwrap_or_else(|| source.line());
+    let word = if call.text("event").is_some() { "event" } else { "status" };
+    happened(source, &call, word, route, raw)
 }
 
 /// A status of type `call`.

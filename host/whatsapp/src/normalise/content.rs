@@ -8,7 +8,7 @@ use super::{choice, media};
 use crate::wire::{self, Fields};
 
 /// The keys under which content stands, for a message that does not say its type.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 16] = [
     "text",
     "image",
     "video",
@@ -23,11 +23,17 @@ const KEYS: [&str; 14] = [
     "reaction",
     "order",
     "system",
+    "edit",
+    "revoke",
 ];
+
+/// Older words for what Meta could not show; content has been met beside them, and then is what counts.
+const UNSAID: [&str; 2] = ["unknown", "ephemeral"];
 
 /// What the message carries. What has no name in our model, or not the shape that its type promises, is kept as it is.
 pub(super) fn content(number: &str, message: &Fields<'_>, raw: &RawValue) -> Content {
-    let kind = wire::word(message.text("type").or_else(|| key(message)), "unknown");
+    let said = message.text("type").filter(|kind| !UNSAID.contains(&kind.as_str()) || key(message).is_none());
+    let kind = wire::word(said.or_else(|| key(message)), "unknown");
     known(number, &kind, message).unwrap_or_else(|kind| Content::Other(Notice { kind, data: raw.get().into() }))
 }
 

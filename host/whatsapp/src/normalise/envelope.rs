@@ -76,13 +76,20 @@ struct OutlineChange<'a> {
 fn known(outline: Outline<'_>) -> Vec<Part<'_>> {
     let mut parts = Vec::with_capacity(outline.entry.len());
     for Object(entry) in outline.entry {
-        let account = entry.id.and_then(wire::text).unwrap_or_default();
+        let account = account(entry.id.and_then(wire::text));
         let time = entry.time.and_then(wire::text).and_then(|text| wire::moment(&text));
         parts.extend(entry.changes.into_iter().map(|Object(OutlineChange { field, value })| {
             Part::Change(Change { account: account.clone(), time, field: field.into_owned(), value })
         }));
     }
     parts
+}
+
+/// Meta's ids of accounts have some twenty digits. What is far longer is none, and would be repeated in every change.
+const LONGEST_ACCOUNT: usize = 128;
+
+fn account(id: Option<String>) -> String {
+    id.filter(|id| id.len() <= LONGEST_ACCOUNT).unwrap_or_default()
 }
 
 /// Any other shape: what can be read of it, and the rest as it is.
@@ -99,7 +106,7 @@ fn one_by_one(text: &str) -> Result<Vec<Part<'_>>, String> {
     let mut parts = Vec::with_capacity(entries.len());
     for raw in entries {
         let entry = Fields::of(raw).unwrap_or_default();
-        let account = entry.text("id").unwrap_or_default();
+        let account = account(entry.text("id"));
         let Some(changes) = entry.get("changes").and_then(wire::list) else {
             parts.push(Part::Odd { expected: "entry", account, raw });
             continue;

@@ -10,6 +10,7 @@ pub const NOTICES: &[(&str, &str)] = &[
     ("account_review_update", "account-review"),
     ("account_settings_update", "account-settings"),
     ("account_update", "account-update"),
+    ("automatic_events", "automatic-event"),
     ("business_capability_update", "account-capability"),
     ("business_status_update", "account-status"),
     ("business_username_update", "phone-username"),
@@ -25,10 +26,20 @@ pub const NOTICES: &[(&str, &str)] = &[
     ("security", "phone-security"),
     ("template_category_update", "template-category"),
     ("template_correct_category_detection", "template-category-detected"),
+    ("tracking_events", "tracking-event"),
 ];
 
 /// The kind of `value.errors[]`: problems of a number that belong to no message, such as a limit that was hit.
 pub const NUMBER_ERROR: &str = "phone-error";
+
+/// The kind of a business's refusal to share what was said before its number was connected.
+pub const HISTORY_DECLINED: &str = "history-declined";
+
+/// The kind of other problems with that.
+pub const HISTORY_ERROR: &str = "history-error";
+
+/// The kind of a part of it that holds no message: it says how far Meta has come.
+pub const HISTORY_PROGRESS: &str = "history-progress";
 
 /// The kind of a field, where it is one of [`NOTICES`].
 pub(super) fn kind(field: &str) -> Option<&'static str> {

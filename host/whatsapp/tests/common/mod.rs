@@ -1,6 +1,9 @@
 //! What the tests of this room share.
 #![allow(dead_code, reason = "each test file is a program of its own and uses a part of this")]
 
+use std::fs;
+use std::path::Path;
+
 use patchbay_model::{Channel, Timestamp};
 use patchbay_whatsapp::normalise::Channels;
 
@@ -23,4 +26,15 @@ pub(crate) fn channel() -> Channel {
 /// One number.
 pub(crate) fn channels() -> Channels {
     Channels::new([channel()])
+}
+
+/// The fixtures' names and bodies, in order.
+pub(crate) fn fixtures() -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let mut names: Vec<_> =
+        fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name.ends_with(".json") && !name.ends_with(".expected.json"));
+    names.sort();
+    assert!(!names.is_empty());
+    names.into_iter().map(|name| (name.clone(), fs::read(folder.join(name)).unwrap())).collect()
 }

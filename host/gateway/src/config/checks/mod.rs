@@ -2,6 +2,7 @@
 
 mod grants;
 mod references;
+mod store;
 mod values;
 
 use super::problem::Severity;
@@ -15,6 +16,7 @@ pub(super) fn check(config: &Config, tree: &Node, secrets: Secrets<'_>, findings
     values::check(&mut check);
     references::check(&mut check);
     grants::check(&mut check);
+    store::check(&mut check);
     if let Secrets::Required(lookup) = secrets {
         check_secrets(&mut check, lookup);
     }

@@ -28,13 +28,14 @@ pub(super) struct Form {
 }
 
 /// All forms.
-pub(super) const FORMS: [Form; 17] = [
+pub(super) const FORMS: [Form; 18] = [
     Form { name: "period", pattern: "^[0-9]+(ms|s|m|h|d)$", check: period },
     Form { name: "size", pattern: "^[0-9]+(B|KiB|MiB|GiB)$", check: size },
     Form { name: "secret", pattern: "^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$", check: secret },
     Form { name: "source", pattern: "^(builtin|file):.+$", check: source },
     Form { name: "name", pattern: "^[a-z0-9][a-z0-9_-]{0,63}$", check: name },
     Form { name: "listen", pattern: "^.+:[0-9]+$", check: network::listen },
+    Form { name: "address", pattern: "^[^/@ ]+:[0-9]+$", check: network::address },
     Form { name: "path", pattern: "^.+$", check: path },
     Form { name: "url", pattern: "^https?://[^@]+$", check: network::url },
     Form { name: "graph-version", pattern: "^v[0-9]+\\.[0-9]+$", check: graph_version },

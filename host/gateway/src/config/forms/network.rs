@@ -22,6 +22,36 @@ pub(super) fn listen(text: &str, _: &str) -> Result<(), Refusal> {
     refuse(format!("`{text}` is not an address with a port"), format!("write \"{meant}\""))
 }
 
+/// A host, by name or by number, and a port.
+pub(super) fn address(text: &str, _: &str) -> Result<(), Refusal> {
+    let fix = |meant: &str| format!("write the host and the port, for example \"{meant}\"");
+    if let Some((_, rest)) = text.split_once("://") {
+        // A user name or password can stand in front of the host.
+        let secret = rest.contains('@');
+        let meant = rest.split(['/', '?']).next().filter(|meant| !secret && is_address(meant));
+        let meant = meant.unwrap_or("redis.example.com:6379");
+        let message = "this is a URL, not an address; TLS, the user and the database have keys of their own".to_owned();
+        return Err(Refusal { message, fix: fix(meant), secret });
+    }
+    if is_address(text) {
+        return Ok(());
+    }
+    let with_port = format!("{text}:6379");
+    let meant = if is_address(&with_port) { with_port.as_str() } else { "redis.example.com:6379" };
+    refuse(format!("`{text}` is not a host with a port"), fix(meant))
+}
+
+fn is_address(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let host_is = match inner {
+        Some(literal) => literal.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.bytes().all(known),
+    };
+    host_is && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
 pub(super) fn url(text: &str, _: &str) -> Result<(), Refusal> {
     let fix = "write \"https://HOST\", without a user name, query or fragment".to_owned();
     let Ok(url) = Url::parse(text) else { return refuse(format!("`{text}` is not a URL"), fix) };

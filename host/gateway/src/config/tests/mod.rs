@@ -3,6 +3,7 @@
 mod references;
 mod schema_file;
 mod secrets;
+mod store;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -130,8 +131,8 @@ fn wrong_types_and_forms() {
             "error 15:14 store.partitions | `partitions` is out of range | write a number from 1 to 1024",
         ),
         (
-            "[store]\nkind = \"redis\"\n",
-            "error 15:8 store.kind | `kind` does not take `redis` | write one of \"embedded\"",
+            "[store]\nkind = \"mongo\"\n",
+            "error 15:8 store.kind | `kind` does not take `mongo` | write one of \"embedded\", \"redis\"",
         ),
         (
             "[retry]\nfactor = nan\n",

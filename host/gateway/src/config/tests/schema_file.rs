@@ -46,6 +46,7 @@ fn the_schema_refuses_what_check_refuses() {
         ("plugin = \"acknowledge\"", "plugin = \"acknowledge\", timeout = \"soon\""),
         ("plugin = \"acknowledge\"", "plugin = \"acknowledge\", on_failure = \"panic\""),
         ("[plugins.acknowledge]", "[plugins.Acknowledge]"),
+        ("[whatsapp]", "[store.redis]\naddresses = [\"redis\"]\n[whatsapp]"),
     ] {
         let text = GOOD.replace(old, new);
         assert!(check(&text).problems.errors() > 0, "{new}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use patchbay_model::desk::{Added, Draft, Entry};
 use patchbay_model::task::Lane;
-use patchbay_model::{Attributes, Conversation, Effect, Failure, Private, Task, Timestamp};
+use patchbay_model::{Attributes, Conversation, Effect, Failure, Private, Task, TaskId, Timestamp};
 use patchbay_runtime::{Call, CallError, Cause, Plugin};
 use patchbay_store::{Link, LinkChange, StoreError};
 
@@ -22,7 +22,7 @@ pub(super) async fn execute(owner: &Arc<Owner>, task: &Task, repeated: bool) -> 
     let call = Call {
         subject: task.id.to_string(),
         attempt: task.attempts + 1,
-        now: Timestamp::now(),
+        now: shared.store.now(),
         deterministic: false,
         timeout: line.timeout,
         desk: Some(desk.clone()),
@@ -93,6 +93,9 @@ impl Verbs<'_> {
     async fn open_with(&self, entry: Entry) -> Result<LinkChange, Failed> {
         let conversation = self.conversation().await?;
         let ordered = conversation.desks.get(self.desk);
+        if let Some(ordered) = ordered {
+            self.not_being_opened_elsewhere(&ordered.ordered_by).await?;
+        }
         if let Some(ordered) = ordered
             && let Some(found) = self.find_ticket(ordered.ordered_by.as_str()).await?
         {
@@ -102,6 +105,17 @@ impl Verbs<'_> {
         let fields = ordered.map(|state| state.fields.clone()).unwrap_or_default();
         let subject = words::subject(entry.text.reveal(), entry.media.first().map(|media| media.kind));
         self.create(Private::new(subject), fields, vec![entry]).await
+    }
+
+    /// The ticket may have been ordered by a conversation that has joined this one, and its task may still be on its way:
+    /// one that is opened meanwhile would be a second ticket.
+    async fn not_being_opened_elsewhere(&self, ordered_by: &TaskId) -> Result<(), Failed> {
+        let opening = self.owner.shared().store.task(ordered_by).await.map_err(not_read)?;
+        if opening.is_some_and(|opening| opening.conversation != self.task.conversation) {
+            let failure = Failure::retry("the ticket is being opened for another conversation of the same customer");
+            return Err(Failed { failure, report: None, fault: Fault::Ours });
+        }
+        Ok(())
     }
 
     async fn add(&self, key: &str, link: &Link, entry: Entry, repeated: bool) -> Result<LinkChange, Failed> {

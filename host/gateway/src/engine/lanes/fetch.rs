@@ -5,7 +5,7 @@ use std::sync::Arc;
 use patchbay_media::BlobError;
 use patchbay_model::event::MediaChecked;
 use patchbay_model::task::Lane;
-use patchbay_model::{Body, Effect, Failure, Task, Timestamp};
+use patchbay_model::{Body, Effect, Failure, Task};
 use patchbay_store::{MediaRecord, MediaState};
 
 use super::settle::outcome;
@@ -38,7 +38,7 @@ pub(super) async fn execute(owner: &Arc<Owner>, task: &Task) -> Result<Done, Fai
         state: MediaState::Stored { blob: stored.key, size: stored.size, mime, file_name: media.file_name.clone() },
     };
     let checked = Body::MediaChecked(MediaChecked { message: message.clone(), media, problem: None });
-    let append = vec![outcome(task, Timestamp::now(), checked)];
+    let append = vec![outcome(task, shared.store.now(), checked)];
     Ok(Done { media: vec![record], append, ..Done::default() })
 }
 

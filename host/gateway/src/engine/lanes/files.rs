@@ -7,7 +7,7 @@ use std::time::Duration;
 use patchbay_model::desk::Entry;
 use patchbay_model::message::Media;
 use patchbay_model::task::Lane;
-use patchbay_model::{Effect, Private, Task, TaskId, Timestamp};
+use patchbay_model::{Effect, Private, Task, TaskId};
 use patchbay_store::{Commit, MediaState, StoreError};
 
 use super::settle::write;
@@ -44,14 +44,15 @@ pub(super) async fn wait(owner: &Arc<Owner>, task: &mut Task) -> ControlFlow<()>
         if late.is_empty() {
             return ControlFlow::Continue(());
         }
-        if !task.aside && Timestamp::now() >= until {
+        if !task.aside && owner.shared().store.now() >= until {
             go_without(task, late);
             return write(owner, Commit { put_tasks: vec![task.clone()], ..Commit::default() }).await;
         }
         tokio::select! {
+            biased;
+            () = owner.gone() => return ControlFlow::Break(()),
             () = settled => {}
             () = tokio::time::sleep(LOOK) => {}
-            () = owner.gone() => return ControlFlow::Break(()),
         }
     }
 }

@@ -82,6 +82,7 @@ impl Gate {
             match until {
                 Some(until) => {
                     tokio::select! {
+                        biased;
                         () = changed => {}
                         () = tokio::time::sleep_until(until) => {}
                     }

@@ -4,25 +4,27 @@
 //! order is kept only within a conversation, so one that waits for its retry holds no other up.
 
 mod desk;
+mod effects;
 mod fetch;
 mod files;
 pub mod gate;
+mod pass_on;
 pub mod retry;
 mod settle;
+mod turns;
 mod whatsapp;
 
 use std::collections::HashMap;
-use std::num::NonZeroU32;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use patchbay_model::task::Lane;
-use patchbay_model::{Arrival, Effect, Failure, Task, Timestamp};
-use patchbay_store::{LinkChange, MediaRecord, Report};
+use patchbay_model::{Effect, Failure, Task};
+use patchbay_store::Pace;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
 
+pub use self::effects::{Done, Effects, Failed, Fault, Targets};
 use self::gate::{Gate, Pass, Verdict};
 use super::EngineOptions;
 use super::owner::Owner;
@@ -32,76 +34,44 @@ const SENDS_AT_ONCE: usize = 64;
 /// Files fetched at once for one number: each can be 100 MB.
 const FETCHES_AT_ONCE: usize = 8;
 
-/// What an effect has led to.
-#[derive(Debug, Default)]
-struct Done {
-    links: Vec<LinkChange>,
-    media: Vec<MediaRecord>,
-    append: Vec<Arrival>,
-}
-
-/// Why an effect did not happen.
-#[derive(Debug)]
-struct Failed {
-    failure: Failure,
-    /// What the plugin did, if it broke off.
-    report: Option<Report>,
-    /// Whose fault it is.
-    fault: Fault,
-}
-
-/// Whose fault it is that an effect did not happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
-    /// The target's: its gate hears of it.
-    Target,
-    /// The plugin's: it will not do better a hundredth time.
-    Plugin,
-    /// Our own: the store, or no free sandbox. It says nothing about the target.
-    Ours,
-}
-
-impl From<Failure> for Failed {
-    fn from(failure: Failure) -> Self {
-        Self { failure, report: None, fault: Fault::Target }
-    }
-}
+/// Events passed on to other conversations at once: each is one append.
+const PASSED_ON_AT_ONCE: usize = 64;
 
 /// The ways to all targets.
 #[derive(Debug)]
 pub struct Lanes {
     lanes: HashMap<Lane, LaneState>,
-    stop: CancellationToken,
 }
 
 #[derive(Debug)]
 struct LaneState {
     gate: Gate,
-    rate: Option<DefaultDirectRateLimiter>,
+    pace: Option<Pace>,
     calls: Semaphore,
 }
 
 impl LaneState {
-    fn new(at_once: usize, quota: Option<Quota>) -> Self {
-        Self { gate: Gate::default(), rate: quota.map(RateLimiter::direct), calls: Semaphore::new(at_once.max(1)) }
+    fn new(at_once: usize, pace: Option<Pace>) -> Self {
+        Self { gate: Gate::default(), pace, calls: Semaphore::new(at_once.max(1)) }
     }
 }
 
 impl Lanes {
     /// The lanes toward every number and desk of the configuration.
     #[must_use]
-    pub fn new(options: &EngineOptions, stop: CancellationToken) -> Self {
+    pub fn new(options: &EngineOptions) -> Self {
         let mut lanes = HashMap::new();
+        lanes.insert(Lane::Conversations, LaneState::new(PASSED_ON_AT_ONCE, None));
         for (name, line) in &options.channels {
-            let quota = NonZeroU32::new(line.rate_per_second).map(Quota::per_second);
-            lanes.insert(Lane::Whatsapp(name.clone()), LaneState::new(SENDS_AT_ONCE, quota));
+            let pace = turns::per_second(line.rate_per_second);
+            lanes.insert(Lane::Whatsapp(name.clone()), LaneState::new(SENDS_AT_ONCE, pace));
             lanes.insert(Lane::Media(name.clone()), LaneState::new(FETCHES_AT_ONCE, None));
         }
         for (name, line) in &options.desks {
-            let quota = line.rate_per_minute.and_then(NonZeroU32::new).map(Quota::per_minute);
-            lanes.insert(Lane::Desk(name.clone()), LaneState::new(line.concurrency, quota));
+            let pace = line.rate_per_minute.and_then(turns::per_minute);
+            lanes.insert(Lane::Desk(name.clone()), LaneState::new(line.concurrency, pace));
         }
-        Self { lanes, stop }
+        Self { lanes }
     }
 
     /// Lanes whose target is in trouble: which, why, and whether it is the credential.
@@ -118,24 +88,30 @@ impl Lanes {
 }
 
 impl LaneState {
-    /// Waits for the gate, the rate and a free call. None: nothing more is to be begun.
-    async fn admit(&self, stop: &CancellationToken) -> Option<(SemaphorePermit<'_>, Pass<'_>)> {
+    /// Waits for the task's turns, the gate and a free call. None: nothing more is to be begun.
+    async fn admit(&self, owner: &Owner, task: &Task) -> Option<(SemaphorePermit<'_>, Pass<'_>)> {
+        // Before it takes a place among the calls: others may go meanwhile.
+        tokio::select! {
+            biased;
+            () = owner.gone() => return None,
+            () = turns::of_customer(owner, task) => {}
+        }
         loop {
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return None,
+                () = owner.gone() => return None,
                 () = self.gate.opened() => {}
             }
             let turn = async {
                 let permit = self.calls.acquire().await.ok()?;
-                if let Some(rate) = &self.rate {
-                    rate.until_ready().await;
+                if let Some(pace) = self.pace {
+                    turns::of_lane(owner, &task.lane, pace).await;
                 }
                 Some(permit)
             };
             let permit = tokio::select! {
                 biased;
-                () = stop.cancelled() => return None,
+                () = owner.gone() => return None,
                 permit = turn => permit?,
             };
             // It may have been shut while others were waited for.
@@ -161,11 +137,12 @@ pub async fn run(owner: &Arc<Owner>, mut task: Task, recovered: bool) -> Control
         if prepare(owner, &mut task).await? == Prepared::HasHappened {
             return settle::done(owner, task, Done::default()).await;
         }
-        let Some((permit, pass)) = lane.admit(&lanes.stop).await else { return ControlFlow::Break(()) };
+        let Some((permit, pass)) = lane.admit(owner, &task).await else { return ControlFlow::Break(()) };
+        // A node that was paused finds out here that its lease is past, before anything leaves it.
         if owner.is_gone() {
             return ControlFlow::Break(());
         }
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let mut result = execute(owner, &mut task, std::mem::replace(&mut begun, true)).await;
         drop(permit);
         if let Err(failed) = &mut result {
@@ -201,13 +178,14 @@ fn own_refusal(lane: &LaneState, refused_after: &mut Option<u64>, failed: &mut F
 }
 
 async fn wait_until_due(owner: &Owner, task: &Task) -> ControlFlow<()> {
-    let pause = task.due_at.since(Timestamp::now());
+    let pause = task.due_at.since(owner.shared().store.now());
     if pause.is_zero() {
         return ControlFlow::Continue(());
     }
     tokio::select! {
-        () = tokio::time::sleep(pause) => ControlFlow::Continue(()),
+        biased;
         () = owner.gone() => ControlFlow::Break(()),
+        () = tokio::time::sleep(pause) => ControlFlow::Continue(()),
     }
 }
 
@@ -231,11 +209,10 @@ async fn prepare(owner: &Arc<Owner>, task: &mut Task) -> ControlFlow<(), Prepare
 }
 
 async fn execute(owner: &Arc<Owner>, task: &mut Task, repeated: bool) -> Result<Done, Failed> {
-    match &task.lane {
-        Lane::Whatsapp(_) => whatsapp::execute(owner, task).await,
-        Lane::Desk(_) => desk::execute(owner, task, repeated).await,
-        Lane::Media(_) => fetch::execute(owner, task).await,
+    if matches!(task.effect, Effect::Send { .. }) {
+        whatsapp::begin(owner, task).await?;
     }
+    owner.shared().options.effects.execute(owner, task, repeated).await
 }
 
 /// What a result says about the target, if anything. A wait that the other side asked for is no sign of its being down.
@@ -252,7 +229,7 @@ fn verdict(result: &Result<Done, Failed>) -> Option<Verdict> {
     })
 }
 
-fn observe(task: &Task, verdict: Option<&Verdict>, ok: bool, started: std::time::Instant) {
+fn observe(task: &Task, verdict: Option<&Verdict>, ok: bool, started: Instant) {
     let outcome = match verdict {
         _ if ok => "done",
         Some(Verdict::Works) => "failed",

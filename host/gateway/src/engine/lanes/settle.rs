@@ -44,7 +44,7 @@ pub(super) async fn done(owner: &Arc<Owner>, task: Task, done: Done) -> ControlF
 
 /// Commits that a task has failed this time. Gives it back if it is to be tried again.
 pub(super) async fn failed(owner: &Arc<Owner>, mut task: Task, failed: Failed) -> ControlFlow<(), Option<Task>> {
-    let now = Timestamp::now();
+    let now = owner.shared().store.now();
     let reason = failed.failure.reason().to_owned();
     if failed.fault == Fault::Plugin {
         task.broken += 1;

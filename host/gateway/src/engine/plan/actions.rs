@@ -2,11 +2,14 @@
 
 use patchbay_model::conversation::DeskState;
 use patchbay_model::desk::{Author, Entry};
-use patchbay_model::task::{Lane, Origin};
-use patchbay_model::{Action, Arrival, Attributes, Body, Effect, EventId, Notice, Outgoing, Private, Route};
+use patchbay_model::event::EffectFailed;
+use patchbay_model::task::{DeadLetter, Lane, Origin};
+use patchbay_model::{
+    Action, Arrival, Attributes, Body, Effect, EventId, Notice, Outgoing, Private, Route, Task, TaskId,
+};
 use patchbay_store::{ClearedTimer, Timer};
 
-use super::{Plan, addresses, private, whatsapp_lane};
+use super::{Plan, addresses, marketing, private, whatsapp_lane};
 use crate::engine::words;
 
 /// Actions of one handler about one event: far more than any has a use for, far fewer than would hurt.
@@ -20,7 +23,7 @@ impl Plan<'_> {
             self.complain(plugin, generation, detail);
         }
         for action in actions.into_iter().take(ACTIONS) {
-            if let Some(desk) = action.desk().filter(|desk| !self.known_desks.contains(*desk)) {
+            if let Some(desk) = action.desk().filter(|desk| !self.configured.desks.contains(*desk)) {
                 self.misdirected = true;
                 let detail = format!(
                     "the action `{}` names the desk `{desk}`, which is not in the configuration: add [desks.{desk}]",
@@ -81,23 +84,34 @@ impl Plan<'_> {
     /// Orders a message to the customer.
     pub(super) fn send(&mut self, message: Outgoing, origin: Origin) {
         let to = addresses(&self.conversation.customer);
-        self.answered = true;
         let lane = whatsapp_lane(&self.conversation.channel);
-        self.order(lane, Effect::Send { to, message, origin });
+        let refusal = marketing::refusal(&self.conversation, &message, self.configured.utility_templates);
+        let task = self.order(lane, Effect::Send { to, message, origin });
+        match refusal {
+            None => self.answered = true,
+            Some(reason) => self.give_up(&task, reason),
+        }
     }
 
-    /// Orders an internal note in every ticket of the conversation.
-    pub(super) fn note(&mut self, text: &Private<String>) {
-        let desks: Vec<String> = self.conversation.desks.keys().cloned().collect();
-        for desk in desks {
-            let entry = Entry {
-                author: Author::Gateway,
-                text: text.clone(),
-                media: Vec::new(),
-                public: false,
-                at: self.record.event.occurred_at,
-            };
-            self.order(Lane::Desk(desk), Effect::AddEntry { entry });
+    /// Makes a task that this plan has ordered a dead letter at once: whoever waits for it is told as usual.
+    fn give_up(&mut self, task: &TaskId, reason: String) {
+        for task in self.tasks.extract_if(.., |ordered| ordered.id == *task) {
+            self.append.push(Arrival {
+                id: EventId::derive(&[b"refused", task.id.as_str().as_bytes()]),
+                route: Route::Conversation(task.conversation.clone()),
+                occurred_at: self.now,
+                received_at: self.now,
+                body: Body::EffectFailed(EffectFailed {
+                    task: task.id.clone(),
+                    effect: task.effect.kind().to_owned(),
+                    target: task.lane.to_string(),
+                    reason: reason.clone(),
+                    attempts: 0,
+                }),
+                raw: None,
+            });
+            let task = Task { last_error: Some(reason.clone()), ..task };
+            self.dead_letters.push(DeadLetter { task, reason: reason.clone(), died_at: self.now });
         }
     }
 
@@ -126,7 +140,9 @@ impl Plan<'_> {
             });
         }
         let subject = subject.unwrap_or_else(|| {
-            let first = entries.iter().find(|entry| !entry.text.reveal().trim().is_empty()).or(entries.first());
+            let says = |entry: &&Entry| !entry.text.reveal().trim().is_empty();
+            let first = entries.iter().filter(|entry| entry.public).find(says).or_else(|| entries.iter().find(says));
+            let first = first.or(entries.first());
             let text = first.map(|entry| entry.text.reveal().as_str()).unwrap_or_default();
             let media = first.and_then(|entry| entry.media.first()).map(|media| media.kind);
             private(words::subject(text, media))
@@ -157,17 +173,5 @@ impl Plan<'_> {
             body: Body::Custom(Notice { kind: name, data }),
             raw: None,
         });
-    }
-
-    /// What the event's message reads like in a ticket.
-    pub(super) fn own_entry(&self) -> Option<Entry> {
-        let Body::Message(message) = &self.record.event.body else { return None };
-        Some(Entry {
-            author: Author::Customer(self.conversation.customer.clone()),
-            text: private(words::entry_text(&message.content)),
-            media: message.content.media().cloned().into_iter().collect(),
-            public: true,
-            at: self.record.event.occurred_at,
-        })
     }
 }

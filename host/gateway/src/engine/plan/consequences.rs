@@ -1,12 +1,13 @@
 //! What follows from an event whatever the handlers say: messages reach the tickets, answers reach the customer, and
 //! what could not be done is told to the people who wait for it.
 
-use patchbay_model::conversation::{Assignment, UNFILED_KEPT};
-use patchbay_model::event::{Activity, AgentEntry, Delivery, DeliveryState, EffectFailed};
+use patchbay_model::conversation::Assignment;
+use patchbay_model::event::{Activity, AgentEntry, DeliveryError, EffectFailed, Handover, IdentityChange};
 use patchbay_model::message::Content;
-use patchbay_model::task::{Lane, Origin};
+use patchbay_model::task::Origin;
 use patchbay_model::{Action, Attributes, Body, Effect, Message, Outgoing, Priority};
 
+use super::arrivals::{CallData, is_platform_agent};
 use super::{Plan, private, whatsapp_lane};
 use crate::config::Fallback;
 use crate::engine::words;
@@ -44,8 +45,18 @@ impl Plan<'_> {
                     self.relay(&activity.desk, entry);
                 }
             }
-            Body::Delivery(delivery) if delivery.state == DeliveryState::Failed => self.not_delivered(delivery),
+            Body::Delivery(_) => {
+                if let Some(error) = self.undelivered.take() {
+                    self.not_delivered(error.as_ref());
+                }
+            }
             Body::EffectFailed(failure) => self.effect_failed(failure),
+            Body::Echo(heard) | Body::Standby(heard) => self.file(&heard.message, desks),
+            Body::IdentityChanged(changed) => self.identity_changed(changed.what),
+            Body::Handover(handover) => self.handed_over(handover),
+            Body::Call(call) if CallData::of(call).is_missed(call) => {
+                self.note(&private("The customer called, and nobody answered."));
+            }
             _ => {}
         }
     }
@@ -56,26 +67,7 @@ impl Plan<'_> {
         {
             self.fall_back(fallback);
         }
-        if let Some(media) = message.content.media() {
-            let lane = Lane::Media(self.conversation.channel.id.clone());
-            let effect = Effect::FetchMedia { message: message.id.clone(), media: media.clone() };
-            let id = self.order(lane, effect);
-            // Files need no order among themselves: one that Meta does not give holds no other up.
-            if let Some(task) = self.tasks.iter_mut().find(|task| task.id == id) {
-                task.aside = true;
-            }
-        }
-        for desk in desks {
-            if let Some(entry) = self.own_entry() {
-                self.order(Lane::Desk(desk.clone()), Effect::AddEntry { entry });
-            }
-        }
-        if self.conversation.desks.is_empty() {
-            self.conversation.unfiled.extend(self.own_entry());
-            while self.conversation.unfiled.len() > UNFILED_KEPT {
-                self.conversation.unfiled.pop_front();
-            }
-        }
+        self.file(message, desks);
         if policy.read_receipts && !matches!(message.content, Content::Reaction(_) | Content::Withdrawn(_)) {
             self.mark_read(message);
         }
@@ -117,13 +109,34 @@ impl Plan<'_> {
         }
     }
 
-    fn not_delivered(&mut self, delivery: &Delivery) {
-        let why = match &delivery.error {
+    fn not_delivered(&mut self, error: Option<&DeliveryError>) {
+        let why = match error {
             Some(error) if error.detail.is_empty() => format!("{} (WhatsApp error {})", error.title, error.code),
             Some(error) => format!("{}: {} (WhatsApp error {})", error.title, error.detail, error.code),
             None => "WhatsApp gave no reason".into(),
         };
         self.note(&private(format!("A message to the customer was not delivered. {why}.")));
+    }
+
+    fn identity_changed(&mut self, what: IdentityChange) {
+        match what {
+            IdentityChange::Number => self.note_for_later(&private("The customer's number has changed.")),
+            IdentityChange::Identity => {
+                let text = "The customer's security code has changed: it may be a new device, or another person.";
+                self.note_for_later(&private(text));
+            }
+            // It is a name among machines: nobody writes to it, and nobody reads it.
+            IdentityChange::UserId => {}
+        }
+    }
+
+    fn handed_over(&mut self, handover: &Handover) {
+        let text = if is_platform_agent(handover) {
+            "WhatsApp's own agent has the conversation now. A message to the customer takes it back."
+        } else {
+            "WhatsApp's own agent has passed the conversation on."
+        };
+        self.note(&private(text));
     }
 
     fn effect_failed(&mut self, failure: &EffectFailed) {

@@ -6,20 +6,36 @@
 mod actions;
 mod arrivals;
 mod consequences;
+mod deliveries;
+mod entries;
+mod joining;
+pub mod letters;
+pub mod marketing;
 
 use std::collections::BTreeSet;
 
 use patchbay_model::conversation::Channel;
-use patchbay_model::task::Lane;
+use patchbay_model::event::DeliveryError;
+use patchbay_model::task::{DeadLetter, Lane};
 use patchbay_model::{
-    Arrival, Conversation, Customer, CustomerId, Effect, Identity, Private, Route, Task, TaskId, Timestamp,
+    Arrival, Body, Conversation, Customer, CustomerId, Effect, Identity, Private, Route, Task, TaskId, Timestamp,
 };
 use patchbay_store::{ClearedTimer, Commit, EventRecord, Link, LinkChange, Report, Timer};
 
 pub use consequences::{ChainEnd, Policy};
+pub use joining::Beyond;
 
 /// Bits of a task's sequence that count the tasks of one event; the rest is the event's position.
 const TASKS_PER_EVENT_BITS: u32 = 12;
+
+/// What the operator's configuration names.
+#[derive(Clone, Copy, Debug)]
+pub struct Configured<'a> {
+    /// The desks.
+    pub desks: &'a BTreeSet<String>,
+    /// Templates that are not marketing.
+    pub utility_templates: &'a BTreeSet<String>,
+}
 
 /// What one event leads to, while it is being worked out.
 #[derive(Debug)]
@@ -30,13 +46,20 @@ pub struct Plan<'a> {
     pub conversation: Conversation,
     /// As the actions so far have left them.
     pub links: Vec<Link>,
-    known_desks: &'a BTreeSet<String>,
+    configured: Configured<'a>,
+    /// The customer as it was known before the event.
+    customer_before: Customer,
+    /// The event itself has joined the conversation to another one.
+    joined_now: bool,
     link_changes: Vec<LinkChange>,
     tasks: Vec<Task>,
     set_timers: Vec<Timer>,
     cleared_timers: Vec<ClearedTimer>,
     append: Vec<Arrival>,
     reports: Vec<Report>,
+    dead_letters: Vec<DeadLetter>,
+    /// The event says that a message of ours will not arrive, and why.
+    undelivered: Option<Option<DeliveryError>>,
     planned: u64,
     answered: bool,
     misdirected: bool,
@@ -49,21 +72,25 @@ impl<'a> Plan<'a> {
         record: &'a EventRecord,
         conversation: Conversation,
         links: Vec<Link>,
-        known_desks: &'a BTreeSet<String>,
+        configured: Configured<'a>,
         now: Timestamp,
     ) -> Self {
         Self {
             record,
             now,
+            customer_before: conversation.customer.clone(),
+            joined_now: false,
             conversation,
             links,
-            known_desks,
+            configured,
             link_changes: Vec::new(),
             tasks: Vec::new(),
             set_timers: Vec::new(),
             cleared_timers: Vec::new(),
             append: Vec::new(),
             reports: Vec::new(),
+            dead_letters: Vec::new(),
+            undelivered: None,
             planned: 0,
             answered: false,
             misdirected: false,
@@ -87,6 +114,7 @@ impl<'a> Plan<'a> {
             cleared_timers: self.cleared_timers,
             links: self.link_changes,
             append: self.append,
+            dead_letters: self.dead_letters,
             reports: self.reports,
             ..Commit::default()
         }
@@ -143,14 +171,36 @@ pub fn begin_conversation(record: &EventRecord) -> Option<Conversation> {
             let customer = CustomerId::derive(&[id.as_str().as_bytes()]);
             Some(Conversation::new(id, channel.clone(), nobody(customer, &[])))
         }
-        Route::Conversation(_) | Route::Ticket { .. } => None,
+        // The one that goes on here knows who it is with, should this one have been forgotten meanwhile.
+        Route::Conversation(_) => match &record.event.body {
+            Body::Joined(joined) => {
+                let customer = CustomerId::derive(&[id.as_str().as_bytes()]);
+                let customer = Customer { id: customer, ..joined.conversation.customer.clone() };
+                Some(Conversation::new(id, joined.conversation.channel.clone(), customer))
+            }
+            _ => None,
+        },
+        Route::Ticket { .. } => None,
     }
 }
 
 fn nobody(id: CustomerId, identities: &[Identity]) -> Customer {
-    let mut customer = Customer { id, phone: None, user_id: None, username: None, name: None, locale: None };
+    let mut customer = Customer { id, phone: None, user_id: None, group: None, username: None, name: None, locale: None };
     learn(&mut customer, identities);
     customer
+}
+
+/// Forgets identities that are the customer's no more.
+fn forget(customer: &mut Customer, former: &[Identity]) {
+    for identity in former {
+        let field = match identity {
+            Identity::Phone(_) => &mut customer.phone,
+            Identity::UserId(_) => &mut customer.user_id,
+            Identity::Group(_) => &mut customer.group,
+        };
+        let (Identity::Phone(value) | Identity::UserId(value) | Identity::Group(value)) = identity;
+        field.take_if(|known| known == value);
+    }
 }
 
 /// Takes over the identities that a customer was seen with.
@@ -159,12 +209,16 @@ fn learn(customer: &mut Customer, identities: &[Identity]) {
         match identity {
             Identity::Phone(phone) => customer.phone = Some(phone.clone()),
             Identity::UserId(user_id) => customer.user_id = Some(user_id.clone()),
+            Identity::Group(group) => customer.group = Some(group.clone()),
         }
     }
 }
 
 /// How a customer is written to: by phone where there is one, since every WhatsApp number can be.
 fn addresses(customer: &Customer) -> Vec<Identity> {
+    if let Some(group) = &customer.group {
+        return vec![Identity::Group(group.clone())];
+    }
     let phone = customer.phone.clone().map(Identity::Phone);
     let user_id = customer.user_id.clone().map(Identity::UserId);
     phone.into_iter().chain(user_id).collect()

@@ -1,9 +1,13 @@
 //! What follows from events, checked on plans alone.
 
+mod deliveries;
+mod joining;
+mod letters;
+mod overheard;
+mod world;
+
 use patchbay_model::conversation::{Assignment, Channel};
-use patchbay_model::event::{
-    Activity, AgentEntry, Delivery, DeliveryError, DeliveryState, DeskActivity, EffectFailed, RemoteFile,
-};
+use patchbay_model::event::{Activity, AgentEntry, DeskActivity, EffectFailed, RemoteFile};
 use patchbay_model::message::{MediaKind, Reaction};
 use patchbay_model::{
     Action, Attributes, Body, Content, Event, EventId, Identity, Media, MediaId, Message, Outgoing, Priority, Ticket,
@@ -23,17 +27,18 @@ fn record(position: u64, body: Body) -> EventRecord {
     let route = Route::Customer {
         channel: channel(),
         identities: vec![Identity::UserId("GB.1".into()), Identity::Phone("447700900001".into())],
+        former: Vec::new(),
         profile: patchbay_model::arrival::Profile { name: Some("Ada".into()), username: None },
     };
     let conversation = route.new_conversation().unwrap();
     let id = EventId::derive(&[&position.to_le_bytes()]);
     let at = Timestamp::from_millis(1_764_000_000_000 + position);
     let event = Event { id, conversation, occurred_at: at, received_at: at, body };
-    EventRecord { position: Position(position), event, route, raw: None }
+    EventRecord { position: Position(position), event, route, raw: None, others: Vec::new() }
 }
 
 fn message(content: Content) -> Body {
-    Body::Message(Message { id: "wamid.1".into(), content, reply_to: None, forwarded: false, referral: None })
+    Body::Message(Message { id: "wamid.1".into(), content, reply_to: None, forwarded: false, referral: None, author: None })
 }
 
 fn text(words: &str) -> Body {
@@ -96,7 +101,10 @@ fn plan(
     };
     let links = desks.iter().map(link).collect();
     let known = BTreeSet::from(["zendesk".to_owned()]);
-    let mut plan = Plan::new(record, conversation, links, &known, Timestamp::from_millis(1_764_000_100_000));
+    let utility_templates = BTreeSet::from(["receipt".to_owned()]);
+    let configured = Configured { desks: &known, utility_templates: &utility_templates };
+    let mut plan = Plan::new(record, conversation, links, configured, Timestamp::from_millis(1_764_000_100_000));
+    plan.unite();
     plan.arrive();
     plan.apply("router", 1, actions);
     plan.conclude(policy, end, &desks);
@@ -234,35 +242,10 @@ fn an_agent_is_told_what_could_not_be_sent() {
     let commit = simple(Some(opened()), &record(2, activity(Activity::Entry(entry))), vec![]);
     assert!(note_of(&commit).contains("bill.pdf"));
 
-    let error = Some(DeliveryError { code: 131_026, title: "Message undeliverable".into(), detail: String::new() });
-    let state = DeliveryState::Failed;
-    let failed = Body::Delivery(Delivery { message: "wamid.9".into(), state, error, reference: None });
-    assert!(note_of(&simple(Some(opened()), &record(2, failed), vec![])).contains("131026"));
-
     let task = TaskId::derive(&[b"t"]);
     let target = "whatsapp:support".to_owned();
     let gone = EffectFailed { task, effect: "send".into(), target, reason: "window closed".into(), attempts: 1 };
     assert!(note_of(&simple(Some(opened()), &record(2, Body::EffectFailed(gone)), vec![])).contains("window closed"));
-}
-
-#[test]
-fn statuses_only_rise() {
-    let task = TaskId::derive(&[b"t"]);
-    let status = |state| {
-        let reference = Some(task.clone());
-        record(2, Body::Delivery(Delivery { message: "wamid.9".into(), state, error: None, reference }))
-    };
-    let mut conversation = opened();
-    for (state, expected) in [
-        (DeliveryState::Read, DeliveryState::Read),
-        (DeliveryState::Delivered, DeliveryState::Read),
-        (DeliveryState::Failed, DeliveryState::Failed),
-        (DeliveryState::Played, DeliveryState::Failed),
-    ] {
-        conversation = after(&simple(Some(conversation), &status(state), vec![]));
-        assert_eq!(conversation.sent_by(&task).unwrap().state, expected);
-    }
-    assert_eq!(conversation.sent.len(), 1);
 }
 
 #[test]

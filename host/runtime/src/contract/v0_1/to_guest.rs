@@ -98,7 +98,10 @@ fn body(body: &model::Body) -> wit::Body {
             stored: checked.problem.is_none(),
             problem: checked.problem.clone(),
         }),
-        Body::Delivery(inner) => wit::Body::Delivery(delivery(inner)),
+        Body::Delivery(inner) => match delivery_state(inner.state) {
+            Some(state) => wit::Body::Delivery(delivery(inner, state)),
+            None => unnamed(body),
+        },
         Body::DeskActivity(activity) => wit::Body::DeskActivity(desk_activity(activity)),
         Body::Timer(timer) => wit::Body::Timer(wit::TimerFired { name: timer.name.clone(), data: text(&timer.data) }),
         Body::EffectFailed(failed) => wit::Body::EffectFailed(wit::EffectFailed {
@@ -118,7 +121,25 @@ fn body(body: &model::Body) -> wit::Body {
             kind: "unparsed".to_owned(),
             data: serde_json::json!({ "reason": unparsed.reason, "base64": unparsed.base64.reveal() }).to_string(),
         }),
+        Body::Echo(_)
+        | Body::History(_)
+        | Body::Standby(_)
+        | Body::Handover(_)
+        | Body::IdentityChanged(_)
+        | Body::Preference(_)
+        | Body::Contact(_)
+        | Body::Group(_)
+        | Body::Payment(_)
+        | Body::LetterOrder(_)
+        | Body::Join(_)
+        | Body::Joined(_) => unnamed(body),
     }
+}
+
+/// What this version of the contract has no case for, under the event's kind and as the gateway writes it.
+fn unnamed(body: &model::Body) -> wit::Body {
+    let value = serde_json::to_value(body).ok().and_then(|mut body| body.get_mut("value").map(serde_json::Value::take));
+    wit::Body::Unknown(wit::Notice { kind: body.kind(), data: value.unwrap_or_default().to_string() })
 }
 
 fn message(message: &model::Message) -> wit::Message {
@@ -202,17 +223,22 @@ fn media(media: &model::Media) -> wit::Media {
     }
 }
 
-fn delivery(delivery: &event::Delivery) -> wit::Delivery {
+fn delivery_state(state: event::DeliveryState) -> Option<wit::DeliveryState> {
     use event::DeliveryState;
+    Some(match state {
+        DeliveryState::Accepted => return None,
+        DeliveryState::Sent => wit::DeliveryState::Sent,
+        DeliveryState::Delivered => wit::DeliveryState::Delivered,
+        DeliveryState::Read => wit::DeliveryState::Read,
+        DeliveryState::Played => wit::DeliveryState::Played,
+        DeliveryState::Failed => wit::DeliveryState::Failed,
+    })
+}
+
+fn delivery(delivery: &event::Delivery, state: wit::DeliveryState) -> wit::Delivery {
     wit::Delivery {
         message: text(&delivery.message),
-        state: match delivery.state {
-            DeliveryState::Sent => wit::DeliveryState::Sent,
-            DeliveryState::Delivered => wit::DeliveryState::Delivered,
-            DeliveryState::Read => wit::DeliveryState::Read,
-            DeliveryState::Played => wit::DeliveryState::Played,
-            DeliveryState::Failed => wit::DeliveryState::Failed,
-        },
+        state,
         error: delivery.error.as_ref().map(|error| wit::DeliveryError {
             code: error.code,
             title: error.title.clone(),
