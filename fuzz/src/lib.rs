@@ -62,7 +62,7 @@ pub fn normalise(data: &[u8]) {
             members.insert("metadata".to_owned(), metadata);
             Value::Object(members)
         }
-        (2, value) => json!({ "metadata": metadata, "messages": [value.clone()], "statuses": [value] }),
+        (2, value) => json!({ "metadata": metadata, "messages": [value], "statuses": [value] }),
         (_, value) => value,
     };
     let field = FIELDS[usize::from(field) % FIELDS.len()];

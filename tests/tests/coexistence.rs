@@ -73,7 +73,8 @@ async fn an_answer_from_the_phone_that_comes_first_goes_along_with_the_ticket() 
 #[tokio::test]
 async fn while_the_platforms_agent_talks_the_ticket_goes_on_and_no_handler_answers() -> Result<()> {
     let house = House::open().await?;
-    hook(&house, "standby", json!({ "standby": { "messages": [text("wamid.s1", "is it open today?", "from")] } })).await?;
+    hook(&house, "standby", json!({ "standby": { "messages": [text("wamid.s1", "is it open today?", "from")] } }))
+        .await?;
     eventually("the message as an event", || async {
         let heard = house.events("kind=standby").await?;
         Ok(if heard.len() == 1 { Ok(()) } else { Err(format!("{heard:?}")) })
@@ -111,7 +112,8 @@ async fn a_customer_who_stopped_marketing_is_sent_texts_and_no_template() -> Res
             "detail": "the customer said so", "timestamp": at }] })
     };
     hook(&house, "user_preferences", preference("stop", 1_795_000_000)).await?;
-    house.text(ADA, "all x").await?;
+    // Every action that there is, a template among them, with a file that is not there.
+    house.text(ADA, &format!("all me_{}", "a".repeat(24))).await?;
     let letters = eventually("the template as a dead letter", || async {
         let letters = house.api("/v1/dead-letters").await?;
         let refused = letters.to_string().contains("stopped marketing");
@@ -123,7 +125,8 @@ async fn a_customer_who_stopped_marketing_is_sent_texts_and_no_template() -> Res
         Ok(if sent.iter().any(|row| row["text"] == "hello") { Ok(()) } else { Err(format!("{sent:?}")) })
     })
     .await?;
-    let template = letters.as_array().unwrap().iter().find(|row| row.to_string().contains("stopped marketing")).unwrap();
+    let template =
+        letters.as_array().unwrap().iter().find(|row| row.to_string().contains("stopped marketing")).unwrap();
     let task = template["task"].as_str().unwrap();
     eventually("a note for the agents", || async {
         let entries = house.tickets().await?.first().map(|ticket| ticket["entries"].to_string()).unwrap_or_default();
@@ -141,9 +144,8 @@ async fn a_customer_who_stopped_marketing_is_sent_texts_and_no_template() -> Res
         Ok(if failures == 2 { Ok(()) } else { Err(failures.to_string()) })
     })
     .await?;
-    let templates = async || -> Result<usize> {
-        Ok(house.sent().await?.iter().filter(|row| row["type"] == "template").count())
-    };
+    let templates =
+        async || -> Result<usize> { Ok(house.sent().await?.iter().filter(|row| row["type"] == "template").count()) };
     assert_eq!(templates().await?, 0);
     hook(&house, "user_preferences", preference("resume", 1_795_000_001)).await?;
     eventually("the preference as an event", || async {

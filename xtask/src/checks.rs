@@ -21,7 +21,7 @@ pub(crate) fn fmt(fix: bool) -> Result<()> {
     let mode: &[&str] = if fix { &[] } else { &["--check"] };
     screen::step("format", || {
         run::succeed(run::cargo(["fmt", "--all"]).args(mode)).context("`cargo xtask fmt --fix` corrects it")?;
-        for folder in ["plugins", EXAMPLE] {
+        for folder in ["plugins", EXAMPLE, "fuzz"] {
             run::succeed(run::cargo_in(folder, ["fmt", "--all"]).args(mode))
                 .context("`cargo xtask fmt --fix` corrects it")?;
         }

@@ -9,6 +9,7 @@
 //! - [`deny`]: licences, sources and bans
 //! - [`faults`]: three gateways, one Redis, and hundreds of faults
 //! - [`mod@bench`]: the measurements
+//! - [`mod@fuzz`]: libFuzzer on what comes from outside
 //! - [`needs`]: what all of these need on the machine, installed when missing
 //! - [`run`], [`screen`], [`tally`]: starting programs, what people see, counting tests
 
@@ -17,6 +18,7 @@ mod checks;
 mod demo;
 mod deny;
 mod faults;
+mod fuzz;
 mod needs;
 mod run;
 mod screen;
@@ -76,6 +78,18 @@ enum Chore {
     },
     /// Simulate three nodes with faults: time, network and crashes follow from a seed
     Simulate(simulate::Seeds),
+    /// Look for inputs that break what comes from outside; installs cargo-fuzz when it is missing
+    Fuzz {
+        /// How long each target runs
+        #[arg(long, default_value_t = 60, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        seconds: u32,
+        /// Write the corpus anew from the fixtures instead
+        #[arg(long, conflicts_with_all = ["seconds", "targets"])]
+        corpus: bool,
+        /// Which ones; all without a name
+        #[arg(value_name = "TARGET", value_parser = fuzz::names())]
+        targets: Vec<String>,
+    },
     /// Check the format of both workspaces
     Fmt {
         /// Format instead of checking
@@ -101,6 +115,8 @@ fn main() -> ExitCode {
         Chore::Bench { names } => bench::bench(&names),
         Chore::Faults { faults, seed } => faults::faults(faults, seed),
         Chore::Simulate(seeds) => simulate::simulate(&seeds),
+        Chore::Fuzz { corpus: true, .. } => fuzz::corpus(),
+        Chore::Fuzz { seconds, targets, .. } => fuzz::fuzz(&targets, seconds),
         Chore::Fmt { fix } => checks::fmt(fix),
         Chore::Lint => checks::lint(),
         Chore::Docs => checks::docs(),

@@ -16,6 +16,9 @@ const CHROMIUM: &str = "/usr/bin/chromium";
 /// Names a Chromium or Chrome for the browser tests.
 const CHROMIUM_VARIABLE: &str = "PATCHBAY_CHROMIUM";
 
+/// The version of cargo-fuzz.
+const CARGO_FUZZ: &str = "0.13.2";
+
 /// Makes sure that plugins can be compiled.
 pub(crate) fn wasm_target() -> Result<()> {
     let sysroot = run::output(run::program("rustc").args(["--print", "sysroot"]))?;
@@ -125,6 +128,20 @@ pub(crate) fn python() -> Result<PathBuf> {
         stamp.write()
     })?;
     Ok(python)
+}
+
+/// Makes sure that the fuzzers can be built and run.
+pub(crate) fn cargo_fuzz() -> Result<()> {
+    if run::exists("cargo-fuzz") {
+        return Ok(());
+    }
+    if !run::exists("c++") {
+        bail!("libFuzzer is built with a C++ compiler, which is not there; on Debian: apt-get install --yes g++");
+    }
+    screen::step("cargo-fuzz", || {
+        run::succeed(&mut run::cargo(["install", "--quiet", "--locked", "--version", CARGO_FUZZ, "cargo-fuzz"]))
+            .context("cargo-fuzz could not be installed; run it yourself to see why, then start again")
+    })
 }
 
 /// Remembers which version of a list of packages was installed, by keeping a copy of the list beside them.

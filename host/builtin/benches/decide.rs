@@ -165,6 +165,7 @@ fn wrote() -> HandlerInput {
         id: CustomerId::derive(&[b"ada"]),
         phone: Some("4915112345678".into()),
         user_id: None,
+        group: None,
         username: None,
         name: Some("Ada".into()),
         locale: None,
@@ -178,6 +179,7 @@ fn wrote() -> HandlerInput {
         reply_to: None,
         forwarded: false,
         referral: None,
+        author: None,
     };
     let event = Event {
         id: EventId::derive(&[b"one"]),

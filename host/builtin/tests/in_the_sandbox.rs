@@ -88,6 +88,7 @@ fn conversation() -> Conversation {
         id: CustomerId::derive(&[b"ada"]),
         phone: Some("4915112345678".into()),
         user_id: None,
+        group: None,
         username: None,
         name: Some("Ada".into()),
         locale: None,
@@ -103,6 +104,7 @@ fn wrote(text: &str) -> HandlerInput {
         reply_to: None,
         forwarded: false,
         referral: None,
+        author: None,
     };
     let event = Event {
         id: EventId::derive(&[b"one"]),

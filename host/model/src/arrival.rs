@@ -29,7 +29,8 @@ pub struct Raw {
     /// we do not know.
     pub field: String,
     /// The list in the field's value: `messages`, `statuses`, `standby.messages` … With `=` in front it is not an item of
-    /// that list but all that stands under the name. Empty: the item is the whole value.
+    /// that list but all that stands under the name. Empty: the item is the whole value. Without a field: `entry` or
+    /// `changes`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub list: String,
     /// The item's JSON.

@@ -22,7 +22,8 @@ pub struct Message {
     /// The ad, post or product that the customer came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub referral: Option<Notice>,
-    /// In a group: who of its participants wrote.
+    /// In a group: who of its participants wrote. Outside of one it is there only where the platform shows of the customer
+    /// nothing that a route could lead to: what they show all the same, such as a username.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<Participant>,
 }

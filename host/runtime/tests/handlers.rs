@@ -42,6 +42,7 @@ fn message(content: Content) -> Body {
         reply_to: Some("wamid.EARLIER".into()),
         forwarded: true,
         referral: Some(Notice { kind: "ad".into(), data: "{\"ad\":1}".into() }),
+        author: None,
     })
 }
 
@@ -94,6 +95,8 @@ fn every_event() -> Vec<(Body, Vec<&'static str>)> {
         state: DeliveryState::Failed,
         error: Some(DeliveryError { code: 131_047, title: "window".into(), detail: "closed".into() }),
         reference: Some(TaskId::derive(&[b"t"])),
+        pricing: None,
+        participant: None,
     };
     let choice = Choice { id: "c1".into(), title: "Yes".into(), description: Some("really".into()) };
     let location = Location {

@@ -1,6 +1,7 @@
-//! The embedded store under load: events accepted and events committed per second, each waiting for its durable answer.
+//! The stores under load: events accepted and events committed per second, each waiting for its durable answer.
 //!
-//! `cargo bench -p patchbay-store --bench store -- [seconds for each row]`
+//! `cargo bench -p patchbay-store --bench store -- [seconds for each row]`; with `redis` behind it also on a Redis of its
+//! own, which flushes each second and then each write.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,7 +19,11 @@ use patchbay_model::{
     Arrival, Attributes, Body, Channel, Content, Conversation, ConversationId, Customer, CustomerId, EventId, Identity,
     Message, Raw, Route, Task, TaskId, Ticket, Timestamp,
 };
-use patchbay_store::{Appended, Commit, EmbeddedOptions, EmbeddedStore, Lease, LinkChange, Partition, Position, Store};
+use patchbay_store::{
+    Appended, Commit, EmbeddedOptions, EmbeddedStore, Lease, LinkChange, Partition, Position, RedisOptions, RedisStore,
+    Store,
+};
+use patchbay_test_redis::{Options, Redis};
 
 /// Writers at once.
 const WRITERS: [u64; 3] = [1, 64, 256];
@@ -113,7 +118,7 @@ fn link(conversation: &ConversationId, number: u64) -> LinkChange {
 
 /// One writer, with numbers of its own.
 struct Work {
-    store: Arc<EmbeddedStore>,
+    store: Arc<dyn Store>,
     leases: Arc<Vec<Lease>>,
     writer: u64,
     until: Instant,
@@ -179,10 +184,22 @@ fn row(what: &str, writers: u64, elapsed: Duration, mut times: Vec<Duration>) {
     println!("{what:<10} {writers:>8} {rate:>10.0} {:>10.2} {:>10.2}", at(0.5), at(0.99));
 }
 
-async fn measure(writers: u64, length: Duration) {
+async fn embedded(writers: u64, length: Duration) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("patchbay.redb");
-    let store = Arc::new(EmbeddedStore::open(&path, EmbeddedOptions::default()).unwrap());
+    measure(Arc::new(EmbeddedStore::open(&path, EmbeddedOptions::default()).unwrap()), writers, length).await;
+}
+
+async fn on_redis(appendfsync: &'static str, writers: u64, length: Duration) {
+    let redis = Redis::start(Options { appendfsync, ..Options::default() });
+    // Nobody renews the leases here.
+    let lease = Duration::from_secs(3_600);
+    let options = RedisOptions { addresses: vec![redis.addr()], lease, ..RedisOptions::default() };
+    let (store, _) = RedisStore::connect(options).await.unwrap();
+    measure(Arc::new(store), writers, length).await;
+}
+
+async fn measure(store: Arc<dyn Store>, writers: u64, length: Duration) {
     let mut leases = Vec::new();
     for partition in 0..store.partitions() {
         leases.push(store.acquire(Partition(partition)).await.unwrap().unwrap());
@@ -232,6 +249,15 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     println!("{:<10} {:>8} {:>10} {:>10} {:>10}", "write", "writers", "a second", "p50 ms", "p99 ms");
     for writers in WRITERS {
-        runtime.block_on(measure(writers, Duration::from_secs(seconds)));
+        runtime.block_on(embedded(writers, Duration::from_secs(seconds)));
+    }
+    if !std::env::args().any(|argument| argument == "redis") {
+        return;
+    }
+    for appendfsync in ["everysec", "always"] {
+        println!("Redis, appendfsync {appendfsync}");
+        for writers in WRITERS {
+            runtime.block_on(on_redis(appendfsync, writers, Duration::from_secs(seconds)));
+        }
     }
 }

@@ -44,9 +44,9 @@ use serde::Serialize;
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
-pub use self::copy::{BackupSummary, Compacted};
 use self::append::{Incoming, Places};
 use self::commit::Prepared;
+pub use self::copy::{BackupSummary, Compacted};
 use self::file::{Known, StoreFile};
 use self::paces::Paces;
 use self::upkeep::Used;
@@ -118,16 +118,15 @@ impl EmbeddedStore {
 
     fn start(file: StoreFile, known: Known, options: &EmbeddedOptions) -> Result<Self, StoreError> {
         let wakeups = (0..known.partitions).map(|_| Arc::new(Notify::new())).collect();
-        let shared =
-            Arc::new(Shared {
-                file,
-                partitions: known.partitions,
-                leases: Mutex::new(HashMap::new()),
-                wakeups,
-                losses: watch::Sender::new(0),
-                paces: Paces::default(),
-                used: Used::default(),
-            });
+        let shared = Arc::new(Shared {
+            file,
+            partitions: known.partitions,
+            leases: Mutex::new(HashMap::new()),
+            wakeups,
+            losses: watch::Sender::new(0),
+            paces: Paces::default(),
+            used: Used::default(),
+        });
         let (sender, jobs) = mpsc::channel(QUEUE);
         let writer = Writer {
             shared: Arc::clone(&shared),

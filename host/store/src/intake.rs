@@ -209,16 +209,17 @@ impl Intake {
         let mut standing = keep.log.standing();
         // The sender lives as long as the log.
         timeout_at(until, standing.wait_for(|standing| !standing.behind)).await.map(drop).unwrap_or_default();
-        keep.settling.abort();
         if !standing.borrow().behind {
             let _in_time = timeout_at(until, settle::round(&keep.log, &*self.store, &keep.losses, true)).await;
         }
+        keep.settling.abort();
         keep.replaying.abort();
         keep.log.close().await;
         let left = *standing.borrow();
         if left.behind {
             tracing::warn!(
-                batches = left.batches, bytes = left.bytes,
+                batches = left.batches,
+                bytes = left.bytes,
                 "accepted webhooks stay in this node's spool; the store gets them when this node starts again"
             );
         } else if left.bytes > 0 {

@@ -20,9 +20,9 @@ pub mod memory;
 pub mod redis;
 
 pub use contract::{
-    Appended, ClearedTimer, Commit, ENTRIES_KEPT, EventFilter, EventRecord, ExportPage, IDS_KEPT, Lease, Link, LinkChange,
-    MediaRecord, MediaState, Node, Pace, Partition, Pending, Position, Record, Removed, Report, Retention, Stats, Store,
-    StoreError, Timer, Upkeep, Verification, Versioned,
+    Appended, ClearedTimer, Commit, ENTRIES_KEPT, EventFilter, EventRecord, ExportPage, IDS_KEPT, Lease, Link,
+    LinkChange, MediaRecord, MediaState, Node, Pace, Partition, Pending, Position, Record, Removed, Report, Retention,
+    Stats, Store, StoreError, Timer, Upkeep, Verification, Versioned,
 };
 pub use embedded::{BackupSummary, Compacted, EmbeddedOptions, EmbeddedStore};
 pub use redis::{RedisMode, RedisOptions, RedisStore, RedisTls, Warning};

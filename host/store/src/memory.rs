@@ -27,8 +27,8 @@ use patchbay_model::{Arrival, Conversation, ConversationId, EventId, MediaId, Ta
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-pub use self::server::{MemoryOptions, MemoryServer, Rule};
 use self::server::{Inner, Shared, Wakeups};
+pub use self::server::{MemoryOptions, MemoryServer, Rule};
 use crate::{
     Appended, Commit, EventFilter, EventRecord, ExportPage, Lease, Link, MediaRecord, Node, Pace, Partition, Pending,
     Position, Record, Removed, Report, Retention, Stats, Store, StoreError, Upkeep, Verification, Versioned,

@@ -20,8 +20,8 @@ use std::time::Duration;
 use data::{at, conversation, conversation_id, event_id, known, raw, task, task_id};
 use patchbay_model::Arrival;
 use patchbay_store::{
-    Commit, EmbeddedOptions, EmbeddedStore, EventFilter, Lease, Partition, Position, Removed, Retention, Store, StoreError,
-    Upkeep,
+    Commit, EmbeddedOptions, EmbeddedStore, EventFilter, Lease, Partition, Position, Removed, Retention, Store,
+    StoreError, Upkeep,
 };
 
 /// Conversations, each with a writer of its own.
@@ -48,7 +48,7 @@ async fn work(
     stop: Arc<AtomicBool>,
 ) {
     let id = conversation_id(&format!("{writer}"));
-    for version in 0.. {
+    for version in 0_u64.. {
         if stop.load(Ordering::SeqCst) {
             break;
         }
@@ -56,7 +56,7 @@ async fn work(
         store.append(vec![known(&name, &id)]).await.unwrap();
         acknowledged.lock().unwrap().insert(name.clone());
         let position = store.event(&event_id(&name)).await.unwrap().unwrap().position;
-        let before = version.checked_sub(1).map(|before: u64| task_id(&format!("{writer} {before}")));
+        let before = version.checked_sub(1).map(|before| task_id(&format!("{writer} {before}")));
         let commit = Commit {
             handled: Some(position),
             conversation: Some((version, conversation(&id, &name))),

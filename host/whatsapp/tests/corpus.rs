@@ -18,7 +18,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-const TARGETS: [(&str, fn(&[u8])); 4] = [
+/// What a fuzzer runs.
+type Target = fn(&[u8]);
+
+const TARGETS: [(&str, Target); 4] = [
     ("body", fuzz::body),
     ("normalise", fuzz::normalise),
     ("reference", fuzz::reference),

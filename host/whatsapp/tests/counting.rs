@@ -148,11 +148,9 @@ fn put(value: &mut Value, name: &str, items: Vec<Value>) {
             if value["history"].is_null() {
                 value["history"] = json!([{ "metadata": { "phase": 1 } }]);
             }
-            let threads = items.into_iter().map(|item| json!({ "id": "447700900001", "messages": [item] }));
-            value["history"][0][name] = if name == "threads" { threads.collect() } else { Value::from(name) };
-            if name == "errors" {
-                value["history"][0][name] = json!([]);
-            }
+            let in_thread = |item| json!({ "id": "447700900001", "messages": [item] });
+            value["history"][0][name] =
+                if name == "threads" { items.into_iter().map(in_thread).collect() } else { items.into() };
         }
         Some((outer, inner)) => value[outer][inner] = items.into(),
     }

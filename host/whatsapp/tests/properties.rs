@@ -249,17 +249,16 @@ fn a_thousand_messages_are_as_safe_as_one() {
     }
 }
 
-/// Bodies of Meta's largest size (3 MB) that have a great many of something. A time that grew with the square of their
-/// number would be minutes or hours.
+/// Bodies that have a great many of something. A time that grew with the square of their number would be minutes.
 #[test]
 fn time_grows_with_the_size_and_no_faster() {
-    let repeat = |part: &str| vec![part; (3 << 20) / (part.len() + 1)].join(",");
+    let repeat = |part: &str| vec![part; (256 << 10) / (part.len() + 1)].join(",");
     let value = |inner: &str| {
         format!(
             r#"{{"entry":[{{"id":"1","changes":[{{"field":"messages","value":{{"metadata":{{"phone_number_id":"{NUMBER}"}},{inner}}}}}]}}]}}"#
         )
     };
-    let long = "x".repeat(1 << 20);
+    let long = "x".repeat(64 << 10);
     let start = Instant::now();
     for body in [
         format!(r#"{{"entry":[{}]}}"#, repeat("{}")),
@@ -276,5 +275,5 @@ fn time_grows_with_the_size_and_no_faster() {
     ] {
         well_formed(&read(body.as_bytes()));
     }
-    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
 }

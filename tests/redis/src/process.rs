@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
-/// How long a process may take until it does what is waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a process may take until it does what is waited for: Sentinels take up to 20 s to turn an old master.
+const PATIENCE: Duration = Duration::from_secs(45);
 
 /// A shell waits for the end of its input and then ends the program: the input also ends when the test is killed.
 ///
@@ -78,6 +78,7 @@ pub(crate) fn listens(port: u16) -> bool {
 }
 
 /// Asks again and again until there is an answer.
+#[allow(clippy::disallowed_methods, reason = "it waits for a condition, and its callers need no executor")]
 pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let until = Instant::now() + PATIENCE;
     loop {

@@ -28,7 +28,13 @@ pub struct SentinelOptions {
 
 impl Default for SentinelOptions {
     fn default() -> Self {
-        Self { replicas: 1, min_replicas_to_write: 0, password: "outside".into(), shared: false, sentinel_password: None }
+        Self {
+            replicas: 1,
+            min_replicas_to_write: 0,
+            password: "outside".into(),
+            shared: false,
+            sentinel_password: None,
+        }
     }
 }
 
@@ -46,12 +52,13 @@ impl SentinelGroup {
     #[must_use]
     pub fn start(options: SentinelOptions) -> Self {
         let base = || {
-            let mut server = Options { password: Some(options.password.clone()), shared: options.shared, ..Options::default() }
-                .with("masteruser", "replica")
-                .with("masterauth", "inside")
-                .with("min-replicas-to-write", options.min_replicas_to_write)
-                .with("min-replicas-max-lag", 2)
-                .with("repl-timeout", 5);
+            let mut server =
+                Options { password: Some(options.password.clone()), shared: options.shared, ..Options::default() }
+                    .with("masteruser", "replica")
+                    .with("masterauth", "inside")
+                    .with("min-replicas-to-write", options.min_replicas_to_write)
+                    .with("min-replicas-max-lag", 2)
+                    .with("repl-timeout", 5);
             server.more.push(("user".into(), "replica on >inside ~* &* +@all".into()));
             server
         };
@@ -217,7 +224,8 @@ fn sentinel(folder: &std::path::Path, number: usize, master: u16, options: &Sent
     let file = folder.join(format!("sentinel-{number}.conf"));
     std::fs::write(&file, configuration).unwrap();
     let log = folder.join(format!("sentinel-{number}.log"));
-    let process = Process::start("redis-sentinel", &log, &[file.display().to_string()], options.shared.then_some(folder));
+    let process =
+        Process::start("redis-sentinel", &log, &[file.display().to_string()], options.shared.then_some(folder));
     wait_for("a Sentinel to listen", || listens(port).then_some(()));
     (port, process)
 }

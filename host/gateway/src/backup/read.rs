@@ -52,7 +52,9 @@ pub enum RestoreError {
     #[error("this is not a whole backup: {0}")]
     Damaged(String),
     /// It was made by a later version.
-    #[error("this backup has the format {0}, and this version reads formats up to {FORMAT}: use the version that made it")]
+    #[error(
+        "this backup has the format {0}, and this version reads formats up to {FORMAT}: use the version that made it"
+    )]
     Later(u32),
     /// The disk refused.
     #[error("{doing}: {source}")]
@@ -131,7 +133,8 @@ fn is_occupied(place: &Path) -> bool {
     if !place.is_dir() {
         return place.exists();
     }
-    fs::read_dir(place).is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| is_occupied(&entry.path()))))
+    fs::read_dir(place)
+        .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| is_occupied(&entry.path()))))
 }
 
 /// The path with something after its name.
@@ -301,7 +304,9 @@ impl Unpacker<'_> {
             if own.as_deref() != Some(line.as_str()) {
                 let name = own.as_deref().or(Some(line.as_str())).and_then(|line| line.split_once("  "));
                 let name = name.map_or(SUMS, |(_, name)| name);
-                return Err(damaged(format!("{name} is not what was written there (its SHA-256 differs, or it is missing)")));
+                return Err(damaged(format!(
+                    "{name} is not what was written there (its SHA-256 differs, or it is missing)"
+                )));
             }
         }
         if let Some(more) = found.next() {

@@ -18,7 +18,9 @@ impl House {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let media = folder.path().join("media");
-        for (name, text) in [("sha256/ab/abc", "one"), ("sha256/cd/cde", "two"), ("incoming/0", "half")] {
+        for (name, text) in
+            [("sha256/ab/abc", "the first photo"), ("sha256/cd/cde", "the other one"), ("incoming/0", "half")]
+        {
             let path = media.join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
@@ -61,9 +63,9 @@ fn text(path: &Path) -> String {
 async fn what_was_backed_up_is_there_again() {
     let house = House::new();
     let restored = house.restore(&house.backup(true).await, false).unwrap();
-    assert_eq!(restored.manifest.media, Some(Media { files: 2, bytes: 6 }));
+    assert_eq!(restored.manifest.media, Some(Media { files: 2, bytes: 28 }));
     assert_eq!(restored.aside, []);
-    assert_eq!(text(&house.path("new/media/sha256/ab/abc")), "one");
+    assert_eq!(text(&house.path("new/media/sha256/ab/abc")), "the first photo");
     assert!(!house.path("new/media/incoming").exists());
     let store = EmbeddedStore::open(&house.path("new/store.redb"), EmbeddedOptions::default()).unwrap();
     assert_eq!(store.partitions(), house.store.partitions());
@@ -91,7 +93,7 @@ async fn what_is_there_is_moved_aside_only_when_told_to() {
     let (from, to) = &restored.aside[1];
     assert_eq!(from, &house.path("new/media"));
     assert_eq!(text(&to.join("sha256/ab/abc")), "newer");
-    assert_eq!(text(&from.join("sha256/ab/abc")), "one");
+    assert_eq!(text(&from.join("sha256/ab/abc")), "the first photo");
 }
 
 #[tokio::test]
@@ -116,7 +118,7 @@ async fn a_damaged_backup_changes_nothing() {
     };
     let place = |needle: &[u8]| backup.windows(needle.len()).position(|window| window == needle).unwrap();
     let mut flipped = backup.clone();
-    flipped[place(b"one")] = b'O';
+    flipped[place(b"the first photo")] = b'T';
     let said = refused(&flipped);
     assert!(said.contains("media/sha256/ab/abc is not what was written there"), "{said}");
     let said = refused(&backup[..place(b"SHA256SUMS")]);

@@ -352,7 +352,8 @@ pub struct RestoreArgs {
 /// `patchbay migrate`
 #[derive(Clone, Debug, Args)]
 pub struct MigrateArgs {
-    /// The store to read: embedded:PATH, redis:…, or config:FILE for the one of a configuration.
+    /// The store to read: embedded:PATH, redis://HOST:PORT (also redis+sentinel:, redis+cluster:), or config:FILE for the
+    /// one of a configuration.
     #[arg(long, value_name = "STORE")]
     pub from: String,
     /// The store to write, in the same form.

@@ -75,11 +75,8 @@ async fn offline(args: &BackupArgs, config: &Config, file: &File) -> anyhow::Res
     let data = std::path::absolute(&config.gateway.data_dir).context("there is no current folder")?;
     let source = if args.no_store { None } else { Some(store(config).await?) };
     let media = data.join("media");
-    let contents = Contents {
-        store: source.clone(),
-        media: (!args.no_media && media.is_dir()).then_some(media),
-        scratch: data,
-    };
+    let contents =
+        Contents { store: source.clone(), media: (!args.no_media && media.is_dir()).then_some(media), scratch: data };
     let prepared = backup::prepare(contents).await?;
     if let Some(source) = source {
         source.close().await;

@@ -65,8 +65,8 @@ mod tests {
     #[test]
     fn help_shows_the_groups_with_what_each_command_does() {
         let help = command().render_long_help().to_string();
-        assert!(help.contains("Run:\n  serve        Run the gateway\n"), "{help}");
-        assert!(help.contains("Configuration:\n  check        Check a configuration\n"), "{help}");
+        assert!(help.contains("Run:\n  serve         Run the gateway\n"), "{help}");
+        assert!(help.contains("Configuration:\n  check         Check a configuration\n"), "{help}");
         assert!(help.contains("Exit codes:\n  0  done\n"), "{help}");
     }
 }

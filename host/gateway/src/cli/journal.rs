@@ -42,11 +42,8 @@ fn since(text: &str, now: Timestamp) -> String {
 
 async fn list(args: JournalListArgs) -> anyhow::Result<u8> {
     let source = Source::open(&args.source).await?;
-    let query = EventsQuery {
-        conversation: args.conversation,
-        pending: args.pending,
-        ..query(args.filter, Timestamp::now())
-    };
+    let query =
+        EventsQuery { conversation: args.conversation, pending: args.pending, ..query(args.filter, Timestamp::now()) };
     let mut events = source.events(&query).await?;
     source.close().await;
     if args.json {
@@ -85,7 +82,9 @@ fn raw(event: &Value) -> anyhow::Result<Value> {
     let kept = event.get("raw").filter(|raw| !raw.is_null());
     let kept = kept.or_else(|| event.get("body")?.get("base64"));
     kept.cloned().ok_or_else(|| {
-        failed("nothing of WhatsApp's own JSON is kept of this event: it did not come from WhatsApp, or its time is over")
+        failed(
+            "nothing of WhatsApp's own JSON is kept of this event: it did not come from WhatsApp, or its time is over",
+        )
     })
 }
 
@@ -139,7 +138,8 @@ impl Replayed {
     fn results(&mut self, replayed: &str, answer: &Value) -> anyhow::Result<()> {
         let results = answer.get("results").and_then(Value::as_array).context("the gateway's answer has no results")?;
         for result in results {
-            let (event, kind, outcome) = (text_of(result, "event"), text_of(result, "kind"), text_of(result, "outcome"));
+            let (event, kind, outcome) =
+                (text_of(result, "event"), text_of(result, "kind"), text_of(result, "outcome"));
             self.add(json!({ "replayed": replayed, "event": event, "kind": kind, "outcome": outcome }))?;
         }
         if results.is_empty() {

@@ -133,7 +133,8 @@ impl Draft {
 
     /// Asks the editor.
     fn write(task: &str, text: &str) -> anyhow::Result<Self> {
-        let editor = ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok().filter(|set| !set.is_empty()));
+        let editor =
+            ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok().filter(|set| !set.is_empty()));
         let editor = match editor {
             Some(editor) => editor,
             None if std::io::stdin().is_terminal() => "vi".to_owned(),

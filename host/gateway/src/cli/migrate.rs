@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
+use patchbay_store::redis::{RedisOptions, RedisStore};
 use patchbay_store::{Lease, Node, Partition, Stats, Store, StoreError};
 use rand::distr::{Alphanumeric, SampleString};
 use serde_json::json;
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 use super::args::MigrateArgs;
 use super::failure::{DONE, FAILED, failed, refused, wrong};
 use super::output::{count, json_lines, number, print, progress_of_things};
+use super::redis;
 use super::source::{config, embedded, store};
 use crate::config::{Config, StoreKind};
 
@@ -23,12 +25,17 @@ const NAME_CHARS: usize = 16;
 enum Place {
     /// The file of an embedded store.
     File(PathBuf),
+    /// A Redis.
+    Redis(Box<RedisOptions>),
     /// The store of a configuration.
     Config(Box<Config>),
 }
 
 impl Place {
     fn parse(text: &str) -> anyhow::Result<Self> {
+        if let Some(options) = redis::options(text, |name| std::env::var(name).ok()) {
+            return options.map(|options| Self::Redis(Box::new(options))).map_err(wrong);
+        }
         match text.split_once(':') {
             Some(("embedded", path)) if !path.is_empty() => Ok(Self::File(path.into())),
             Some(("config", path)) if !path.is_empty() => {
@@ -38,7 +45,10 @@ impl Place {
                     StoreKind::Redis => Ok(Self::Config(config)),
                 }
             }
-            _ => Err(wrong(format!("`{text}` is no store: write embedded:PATH, or config:FILE for a configuration's"))),
+            _ => Err(wrong(format!(
+                "`{text}` is no store: write embedded:PATH, redis://HOST:PORT, or \
+                 config:FILE for a configuration's"
+            ))),
         }
     }
 
@@ -49,6 +59,13 @@ impl Place {
                 Err(failed(format!("there is no store at {}", path.display())))
             }
             Self::File(path) => embedded(path, partitions.unwrap_or(1)),
+            Self::Redis(options) => {
+                let mut options = RedisOptions::clone(options);
+                options.partitions = partitions.unwrap_or(options.partitions);
+                let (store, warnings) = RedisStore::connect(options).await.context("cannot open the store in Redis")?;
+                warnings.iter().for_each(|warning| anstream::eprintln!("{warning}"));
+                Ok(Arc::new(store))
+            }
             Self::Config(config) => store(config).await,
         }
     }
@@ -118,6 +135,9 @@ async fn transfer(
     target_watch: &mut Watch<'_>,
 ) -> anyhow::Result<Moved> {
     let before = source.stats().await.with_context(|| format!("cannot read {}", args.from))?;
+    if counts(&before).iter().all(|(_, count)| *count == 0) {
+        return Err(failed(format!("{} holds nothing: is it the right one?", args.from)));
+    }
     let there = target.stats().await.with_context(|| format!("cannot read {}", args.to))?;
     check_target(&before, &there, args)?;
     let bar = progress_of_things(counts(&before).iter().map(|(_, count)| count).sum()).with_message("moving");
@@ -201,7 +221,8 @@ struct Watch<'a> {
 impl<'a> Watch<'a> {
     async fn begin(store: &'a dyn Store, name: &'a str) -> anyhow::Result<Self> {
         let id = format!("migrate-{}", Alphanumeric.sample_string(&mut rand::rng(), NAME_CHARS));
-        let node = Node { id, name: "patchbay migrate".into(), since: store.now(), owned: 0, skew_ms: 0, leaving: true };
+        let node =
+            Node { id, name: "patchbay migrate".into(), since: store.now(), owned: 0, skew_ms: 0, leaving: true };
         let nodes = store.beat(&node).await.with_context(|| format!("cannot write {name}"))?;
         store.leave(&node.id).await.with_context(|| format!("cannot write {name}"))?;
         let others: Vec<&str> =
@@ -274,7 +295,8 @@ mod tests {
 
     #[test]
     fn a_target_is_empty_or_a_part() {
-        let check = |there: &Stats, go_on| check_target(&with(5, 2), there, &args(go_on)).map_err(|error| error.to_string());
+        let check =
+            |there: &Stats, go_on| check_target(&with(5, 2), there, &args(go_on)).map_err(|error| error.to_string());
         assert_eq!(check(&with(0, 0), false), Ok(()));
         assert!(check(&with(3, 0), false).unwrap_err().contains("embedded:b is not empty (3 events)"));
         assert_eq!(check(&with(3, 0), true), Ok(()));
@@ -288,7 +310,9 @@ mod tests {
 
     #[test]
     fn a_store_is_named_by_its_kind() {
-        assert!(matches!(Place::parse("embedded:a b/c.redb"), Ok(Place::File(path)) if path == Path::new("a b/c.redb")));
+        assert!(
+            matches!(Place::parse("embedded:a b/c.redb"), Ok(Place::File(path)) if path == Path::new("a b/c.redb"))
+        );
         for text in ["a.redb", "embedded:", "sqlite:a", "config:"] {
             assert!(Place::parse(text).unwrap_err().to_string().contains("is no store"), "{text}");
         }

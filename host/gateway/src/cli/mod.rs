@@ -3,7 +3,7 @@
 //! # Layout
 //! - here and [`args`]: the commands and their flags, as data
 //! - [`run`]: what each command does; [`letters`], [`journal`], [`upkeep`], [`backup`], [`migrate`]: those of operators
-//! - [`client`], [`source`]: a running gateway, or a store that no gateway runs on
+//! - [`client`], [`source`]: a running gateway, or a store that no gateway runs on; [`redis`]: one by its address
 //! - [`output`], [`failure`]: what is printed, and exit codes
 //! - [`help`]: the commands in groups
 
@@ -16,6 +16,7 @@ pub mod journal;
 pub mod letters;
 pub mod migrate;
 pub mod output;
+pub mod redis;
 pub mod run;
 pub mod source;
 pub mod upkeep;
@@ -157,7 +158,8 @@ pub enum Command {
                       Customers' files are no part of it: they lie in the data folder, and `patchbay backup --no-store` \
                       takes them along.\n\n\
                       A run that was broken off is gone on with by the same command and --continue. Passwords stand in \
-                      no command: name a configuration that refers to them, with config:FILE.",
+                      no command: name a configuration that refers to them, with config:FILE, or set \
+                      PATCHBAY_REDIS_PASSWORD.",
         after_long_help = "Examples:\n  \
                            patchbay migrate --from embedded:/var/lib/patchbay/patchbay.redb --to config:patchbay.toml\n  \
                            patchbay migrate --from config:patchbay.toml --to embedded:copy.redb    a copy in one file"

@@ -159,7 +159,10 @@ mod tests {
     #[test]
     fn numbers_are_readable() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(number), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!((count(1, "event", "events"), count(1_000, "event", "events")), ("1 event".into(), "1,000 events".into()));
+        assert_eq!(
+            (count(1, "event", "events"), count(1_000, "event", "events")),
+            ("1 event".into(), "1,000 events".into())
+        );
         assert_eq!([0, 1_023, 1_536, 3 << 30].map(bytes), ["0 B", "1,023 B", "1.5 KiB", "3.0 GiB"]);
     }
 

@@ -13,8 +13,8 @@ use serde_json::json;
 use super::failure::{DONE, FAILED, Failure, WRONG};
 use super::output::print;
 use super::{
-    CheckArgs, Cli, Colour, Command, DevArgs, IssueArgs, ServeArgs, TokenCommand, backup, help, journal, letters, migrate,
-    upkeep,
+    CheckArgs, Cli, Colour, Command, DevArgs, IssueArgs, ServeArgs, TokenCommand, backup, help, journal, letters,
+    migrate, upkeep,
 };
 use crate::config::{self, Config, Problems, Secrets};
 use crate::{telemetry, token};

@@ -134,14 +134,16 @@ async fn decide(
     };
     let fallback = chain.as_ref().and_then(|chain| chain.fallback.as_ref());
     plan.conclude(Policy { read_receipts: shared.options.read_receipts, fallback }, end, &desks);
-    commit(owner, plan.into_commit(version)).await
+    let whole = plan.into_commit(version);
+    let refused: Vec<String> = whole.dead_letters.iter().map(|letter| letter.task.lane.to_string()).collect();
+    let committed = commit(owner, whole).await?;
+    for lane in refused {
+        metrics::counter!("patchbay_dead_letters_total", "lane" => lane).increment(1);
+    }
+    Ok(committed)
 }
 
-async fn order_letter(
-    owner: &Arc<Owner>,
-    record: &EventRecord,
-    order: &LetterOrder,
-) -> Result<Committed, Undecided> {
+async fn order_letter(owner: &Arc<Owner>, record: &EventRecord, order: &LetterOrder) -> Result<Committed, Undecided> {
     let store = &owner.shared().store;
     let letter = store.dead_letter(&order.task).await?;
     let committed = commit(owner, letters::carry_out(record, order, letter, store.now())).await?;

@@ -182,7 +182,8 @@ impl Engine {
         shared.tracker.spawn(retention::thin_out(Arc::clone(&shared)));
         let engine = Self { status: Ownership::start(&shared), shared };
         let mut status = engine.status.clone();
-        let settled = |status: &Status| status.settled || status.problem.as_ref().is_some_and(|problem| problem.lasting);
+        let settled =
+            |status: &Status| status.settled || status.problem.as_ref().is_some_and(|problem| problem.lasting);
         let first = tokio::time::timeout(FIRST_PARTITIONS, status.wait_for(settled)).await;
         let problem = first.ok().and_then(|status| status.ok()?.problem.clone());
         if let Some(problem) = problem.filter(|problem| problem.lasting) {

@@ -110,10 +110,9 @@ fn card_text(card: &ContactCard) -> String {
 
 fn order_text(order: &Order) -> String {
     let note = order.note.iter().map(|note| note.reveal().clone());
-    let items = order
-        .items
-        .iter()
-        .map(|item| format!("{} × {} at {} {}", item.quantity, item.product, item.price, item.currency).trim_end().to_owned());
+    let items = order.items.iter().map(|item| {
+        format!("{} × {} at {} {}", item.quantity, item.product, item.price, item.currency).trim_end().to_owned()
+    });
     let mut lines = vec!["Order:".to_owned()];
     lines.extend(items);
     lines.extend(note);
@@ -174,8 +173,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_shown_is_still_a_sentence() {
-        let read = |kind: &str, data: &str| entry_text(&Content::Other(Notice { kind: kind.into(), data: data.into() }));
-        let withheld = r#"{"type":"unsupported","errors":[{"code":131060,"title":"Unavailable"}],"unsupported":{"type":"text"}}"#;
+        let read =
+            |kind: &str, data: &str| entry_text(&Content::Other(Notice { kind: kind.into(), data: data.into() }));
+        let withheld =
+            r#"{"type":"unsupported","errors":[{"code":131060,"title":"Unavailable"}],"unsupported":{"type":"text"}}"#;
         assert_eq!(read("unsupported", withheld), "Wrote a message that WhatsApp did not pass on. Ask for it again.");
         let edit = r#"{"errors":[{"code":131051}],"unsupported":{"type":"edit"}}"#;
         assert_eq!(read("unsupported", edit), "Edited an earlier message; WhatsApp does not pass the new words on");
@@ -185,7 +186,10 @@ mod tests {
             assert_eq!(read("unknown", data), "Sent a message of a kind that WhatsApp does not pass on", "{data}");
         }
         let other = read("call_permission_reply", "{}");
-        assert_eq!(other, "Sent a message of the kind \u{201c}call permission reply\u{201d}, which cannot be shown here");
+        assert_eq!(
+            other,
+            "Sent a message of the kind \u{201c}call permission reply\u{201d}, which cannot be shown here"
+        );
     }
 
     #[test]
@@ -206,7 +210,8 @@ mod tests {
             price: price.into(),
             currency: currency.into(),
         };
-        let order = Order { catalog: "1".into(), note: Some("soon".into()), items: vec![item("3.5", "EUR"), item("4", "")] };
+        let order =
+            Order { catalog: "1".into(), note: Some("soon".into()), items: vec![item("3.5", "EUR"), item("4", "")] };
         assert_eq!(entry_text(&Content::Order(order)), "Order:\n2 × tea at 3.5 EUR\n2 × tea at 4\nsoon");
         let card = |name: &str, phones: &[&str]| ContactCard {
             name: name.into(),

@@ -1,6 +1,7 @@
 //! The configuration's sections become plugins, chains, desks and numbers.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -9,17 +10,19 @@ use patchbay_model::conversation::Channel;
 use patchbay_runtime::{Credential, Grants, HostPattern, HttpGrant, Limits, Plugin, PluginSpec, Role};
 use patchbay_store::embedded::EmbeddedOptions;
 use patchbay_store::intake::{Intake, IntakeOptions};
-use patchbay_store::{EmbeddedStore, Retention, Store};
+use patchbay_store::{EmbeddedStore, RedisMode, RedisOptions, RedisStore, RedisTls, Retention, Store, StoreError};
 use patchbay_whatsapp::graph::{Graph, GraphOptions};
 use patchbay_whatsapp::normalise::Channels;
 use patchbay_whatsapp::signature::AppSecrets;
 use secrecy::SecretString;
 
-use crate::config::{self, Config, Source, StoreKind};
+use crate::config::{self, Config, SecretRef, Source, StoreKind};
 use crate::engine::chain::{Chain, Step};
 use crate::engine::lanes::Targets;
 use crate::engine::{ChannelLine, DeskLine, EngineOptions, NodeName};
 use crate::token::TokenVerifier;
+
+use super::lazy::{LazyStore, Open};
 
 /// How long one request to the Graph API may take. Meta answers sends within seconds; a hung connection is uncertain.
 const GRAPH_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(20);
@@ -41,8 +44,55 @@ pub(crate) async fn store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     }
 }
 
-async fn redis(_config: &Config) -> anyhow::Result<Arc<dyn Store>> {
-    bail!("REDIS_PENDING")
+/// The Redis that nodes share. One that does not answer is waited for in the background.
+async fn redis(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    let Some(redis) = &config.store.redis else {
+        bail!("kind = \"redis\" under [store] needs a section [store.redis]")
+    };
+    let options = redis_options(redis, config.store.partitions)?;
+    let (partitions, lease) = (options.partitions, options.lease);
+    let open: Open = Box::new(move || Box::pin(connect(options.clone())));
+    match open().await {
+        Ok(store) => Ok(store),
+        Err(error @ StoreError::Unavailable(_)) => {
+            tracing::error!(%error, "the Redis under [store.redis] cannot be used yet; trying again");
+            Ok(Arc::new(LazyStore::new(open, &error, partitions, lease)))
+        }
+        Err(error) => Err(error).context("cannot use the Redis under [store.redis]"),
+    }
+}
+
+async fn connect(options: RedisOptions) -> Result<Arc<dyn Store>, StoreError> {
+    let (store, warnings) = RedisStore::connect(options).await?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(Arc::new(store))
+}
+
+fn redis_options(redis: &config::Redis, partitions: u16) -> anyhow::Result<RedisOptions> {
+    let secret = |reference: &Option<SecretRef>| reference.as_ref().map(SecretRef::resolve).transpose();
+    let authorities = |path: &PathBuf| {
+        std::fs::read(path).with_context(|| format!("cannot read {} (`tls_ca` under [store.redis])", path.display()))
+    };
+    Ok(RedisOptions {
+        mode: match redis.mode {
+            config::RedisMode::Standalone => RedisMode::Standalone,
+            config::RedisMode::Sentinel => RedisMode::Sentinel,
+            config::RedisMode::Cluster => RedisMode::Cluster,
+        },
+        addresses: redis.addresses.clone(),
+        master: redis.master.clone(),
+        database: redis.database,
+        username: redis.username.clone(),
+        password: secret(&redis.password)?,
+        sentinel_password: secret(&redis.sentinel_password)?,
+        tls: if redis.tls { Some(RedisTls { ca: redis.tls_ca.as_ref().map(authorities).transpose()? }) } else { None },
+        prefix: redis.prefix.clone(),
+        partitions,
+        replicas: redis.replicas,
+        lease: redis.lease.get(),
+    })
 }
 
 /// What takes in what the webhooks bring, with a log of its own in the data folder if the store is elsewhere.

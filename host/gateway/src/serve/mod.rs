@@ -2,8 +2,10 @@
 //!
 //! # Layout
 //! - [`build`]: the configuration's sections become plugins, chains, desks and numbers
+//! - `lazy`: a store that does not answer yet
 
 pub mod build;
+mod lazy;
 
 use std::net::SocketAddr;
 use std::path::Path;

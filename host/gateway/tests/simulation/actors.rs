@@ -10,14 +10,15 @@ use patchbay_gateway::engine::owner::Owner;
 use patchbay_model::event::{Delivery, DeliveryState};
 use patchbay_model::task::Lane;
 use patchbay_model::{
-    Action, Arrival, Body, Effect, EventId, Failure, Flow, Outcome, Outgoing, Private, Route, Task,
+    Action, Arrival, Body, Effect, EventId, Failure, Flow, Outcome, Outgoing, Private, Route, Task, Timestamp,
 };
 use patchbay_runtime::{Call, CallError, HandlerInput};
 use patchbay_store::memory::{MemoryServer, MemoryStore};
 use patchbay_store::{MediaRecord, MediaState, Store};
 
 use crate::network::Network;
-use crate::shared::{Run, Shared, short};
+use crate::run::MESSAGES;
+use crate::shared::{Run, START, Shared, short};
 
 /// The attribute in which the handler keeps what it was asked about, in order.
 pub(crate) const SEEN: &str = "seen";
@@ -60,7 +61,10 @@ impl Handler for Tally {
                 actions.push(Action::Send(Outgoing::text(format!("answer to {id}"))));
                 // The ids are hashes: what they end in is as good as drawn, and the same for every owner.
                 let drawn = u64::from(id.bytes().last().unwrap_or_default());
-                let at = event.received_at.after(Duration::from_millis(300 + drawn * 20));
+                // No two of them go off at the same moment: the second would be taken for the first.
+                let number = event.occurred_at.since(START).as_millis() as u64;
+                let at = event.received_at.as_millis() + 300 + drawn * 20;
+                let at = Timestamp::from_millis(at / MESSAGES * MESSAGES + number);
                 actions.push(Action::SetTimer { name: "follow-up".into(), at, data: Private::new(id.to_owned()) });
                 actions.push(Action::SetAttribute(ARMED.into(), Some(id.to_owned())));
                 if drawn.is_multiple_of(3) {

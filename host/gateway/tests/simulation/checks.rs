@@ -29,10 +29,16 @@ pub(crate) fn check(shared: &Shared, store: &MemoryStore, webhooks: &[Webhook], 
     for record in &records {
         conversations.entry(&record.event.conversation).or_default().push(record);
     }
+    let everywhere: BTreeSet<&EventId> = records.iter().map(|record| &record.event.id).collect();
+    let mut handled = BTreeSet::new();
     for (id, records) in &conversations {
-        conversation(store, id, records, &mut wrong);
+        for event in conversation(store, id, records, &everywhere, &mut wrong) {
+            if !handled.insert(event.clone()) {
+                wrong.push(format!("event {event} was handled twice"));
+            }
+        }
     }
-    effects(&shared, store, &records, &mut wrong);
+    effects(&shared, store, &records, &handled, &mut wrong);
     let letters = at_once(store.dead_letters(9)).unwrap();
     if !letters.is_empty() {
         wrong.push(format!("{} dead letters, of {}", letters.len(), letters[0].task.id));
@@ -43,39 +49,68 @@ pub(crate) fn check(shared: &Shared, store: &MemoryStore, webhooks: &[Webhook], 
     }
 }
 
-/// Each event of a conversation was handled once, in the journal's order.
-fn conversation(store: &MemoryStore, id: &ConversationId, records: &[&EventRecord], wrong: &mut Vec<String>) {
+/// Each event of a conversation was handled once, in the journal's order. Where it has joined another one, that is so up to
+/// some event, and the others were passed on. Gives what was handled.
+fn conversation(
+    store: &MemoryStore,
+    id: &ConversationId,
+    records: &[&EventRecord],
+    everywhere: &BTreeSet<&EventId>,
+    wrong: &mut Vec<String>,
+) -> Vec<String> {
     let Some(known) = at_once(store.conversation(id)).unwrap() else {
         wrong.push(format!("conversation {id} was forgotten"));
-        return;
+        return Vec::new();
     };
     let attributes = &known.value.attributes;
     let of = |name: &str| attributes.get(name).map(String::as_str).unwrap_or_default();
-    let seen: Vec<&str> = of(SEEN).split_whitespace().collect();
-    let expected: Vec<&str> = (records.iter())
+    let here: BTreeSet<&str> = records.iter().map(|record| record.event.id.as_str()).collect();
+    // What a conversation that goes on here has seen may have come with it.
+    let seen: Vec<&str> = of(SEEN).split_whitespace().filter(|event| here.contains(event)).collect();
+    let asked: Vec<&&EventRecord> = (records.iter())
         .filter(|record| matches!(record.event.body, Body::Message(_) | Body::Timer(_) | Body::Custom(_)))
-        .map(|record| record.event.id.as_str())
         .collect();
+    let mut expected: Vec<&str> = asked.iter().map(|record| record.event.id.as_str()).collect();
+    if let Some(into) = &known.value.joined {
+        for record in asked.iter().skip(seen.len()) {
+            let event = &record.event.id;
+            let passed = EventId::derive(&[b"passed on", event.as_str().as_bytes(), into.as_str().as_bytes()]);
+            if !everywhere.contains(&passed) {
+                wrong.push(format!("event {event} of conversation {id} was not passed on to {into}"));
+            }
+        }
+        expected.truncate(seen.len());
+    }
     if seen != expected {
         let same = seen.iter().zip(&expected).take_while(|(seen, expected)| seen == expected).count();
         let (seen, expected) = (&seen[same..], &expected[same..]);
         wrong.push(format!("conversation {id} has handled {seen:?} and not {expected:?} after {same} others"));
     }
-    if of(ARMED) != of(FIRED) {
-        wrong.push(format!("conversation {id}: the timer of {} went off for {}", of(ARMED), of(FIRED)));
+    let joins = records.iter().any(|record| matches!(record.event.body, Body::Join(_) | Body::Joined(_)));
+    if !joins && known.value.joined.is_none() {
+        if of(ARMED) != of(FIRED) {
+            wrong.push(format!("conversation {id}: the timer of {} went off for {}", of(ARMED), of(FIRED)));
+        }
+        let emitted = (records.iter())
+            .filter(|record| matches!(record.event.body, Body::Message(_)))
+            .filter(|record| record.event.id.as_str().bytes().last().is_some_and(|byte| byte.is_multiple_of(3)))
+            .count();
+        let custom = records.iter().filter(|record| matches!(record.event.body, Body::Custom(_))).count();
+        if emitted != custom {
+            wrong.push(format!("conversation {id}: {emitted} events were emitted, {custom} came"));
+        }
     }
-    let emitted = (records.iter())
-        .filter(|record| matches!(record.event.body, Body::Message(_)))
-        .filter(|record| record.event.id.as_str().bytes().last().is_some_and(|byte| byte.is_multiple_of(3)))
-        .count();
-    let custom = records.iter().filter(|record| matches!(record.event.body, Body::Custom(_))).count();
-    if emitted != custom {
-        wrong.push(format!("conversation {id}: {emitted} events were emitted, {custom} came"));
-    }
+    seen.into_iter().map(str::to_owned).collect()
 }
 
 /// Each effect that was ordered has happened, under one key, in order.
-fn effects(shared: &Inner, store: &MemoryStore, records: &[EventRecord], wrong: &mut Vec<String>) {
+fn effects(
+    shared: &Inner,
+    store: &MemoryStore,
+    records: &[EventRecord],
+    handled: &BTreeSet<String>,
+    wrong: &mut Vec<String>,
+) {
     let mut happened: BTreeMap<(&EventId, &str), BTreeSet<&str>> = BTreeMap::new();
     for run in shared.runs.iter().filter(|run| run.happened) {
         happened.entry((&run.event, run.kind)).or_default().insert(run.task.as_str());
@@ -98,7 +133,7 @@ fn effects(shared: &Inner, store: &MemoryStore, records: &[EventRecord], wrong: 
             Body::Timer(_) => true,
             _ => false,
         };
-        if !sends {
+        if !sends || !handled.contains(event.id.as_str()) {
             continue;
         }
         match happened.get(&(&event.id, "send")).map_or(0, BTreeSet::len) {

@@ -19,8 +19,8 @@ const AGAIN: Duration = Duration::from_millis(250);
 pub(crate) enum Standing {
     /// It is to be delivered.
     Waiting,
-    /// A node has it, and has not answered.
-    Delivered(usize),
+    /// A node has it, and has not answered; which time that is.
+    Delivered(usize, u32),
     /// It was taken; the store may still lose it.
     Taken,
     /// It cannot be lost any more.
@@ -33,6 +33,7 @@ pub(crate) struct Webhook {
     pub(crate) arrival: Arrival,
     pub(crate) due: Timestamp,
     pub(crate) standing: Standing,
+    tries: u32,
 }
 
 /// All of them.
@@ -44,7 +45,7 @@ pub(crate) struct Intake {
 impl Intake {
     /// Adds one.
     pub(crate) fn add(&self, due: Timestamp, arrival: Arrival) {
-        self.webhooks.lock().unwrap().push(Webhook { arrival, due, standing: Standing::Waiting });
+        self.webhooks.lock().unwrap().push(Webhook { arrival, due, standing: Standing::Waiting, tries: 0 });
     }
 
     pub(crate) fn all(&self) -> Vec<Webhook> {
@@ -65,24 +66,31 @@ impl Intake {
             let settles = match webhook.standing {
                 Standing::Waiting => false,
                 Standing::Taken => true,
-                Standing::Delivered(_) | Standing::Settled => continue,
+                Standing::Delivered(..) | Standing::Settled => continue,
             };
             let node = nodes[shared.lock().millis(0..nodes.len() as u64).as_millis() as usize];
-            webhook.standing = Standing::Delivered(node.number);
+            webhook.tries += 1;
+            let delivered = Standing::Delivered(node.number, webhook.tries);
+            webhook.standing = delivered;
             webhook.due = now.after(AGAIN);
             let (intake, network) = (self.clone(), Arc::clone(&node.network));
             let arrival = webhook.arrival.clone();
             node.spawn(async move {
+                let losses = network.losses();
+                let before = *losses.borrow();
                 let taken = settles || network.append(vec![arrival]).await.is_ok();
+                // What was taken before a loss is not safe after it.
                 let settled = taken && network.settle().await.is_ok();
+                let lost = *losses.borrow() != before;
                 let standing = match (taken, settled) {
+                    _ if lost => Standing::Waiting,
                     (_, true) => Standing::Settled,
                     (true, false) => Standing::Taken,
                     (false, false) => Standing::Waiting,
                 };
                 let mut webhooks = intake.webhooks.lock().unwrap();
                 // What a failover has put back is to be delivered again, whatever was answered before.
-                if webhooks[number].standing == Standing::Delivered(network.node()) {
+                if webhooks[number].standing == delivered {
                     webhooks[number].standing = standing;
                 }
             });
@@ -103,7 +111,7 @@ impl Intake {
     /// What a node had is delivered again: it is no more.
     pub(crate) fn orphaned(&self, node: usize) {
         for webhook in self.webhooks.lock().unwrap().iter_mut() {
-            if webhook.standing == Standing::Delivered(node) {
+            if matches!(webhook.standing, Standing::Delivered(to, _) if to == node) {
                 webhook.standing = Standing::Waiting;
             }
         }
@@ -120,7 +128,13 @@ impl Intake {
 }
 
 /// A customer's message.
-pub(crate) fn message(number: u64, customer: u64, identities: Vec<Identity>, with_media: bool) -> Arrival {
+pub(crate) fn message(
+    number: u64,
+    customer: u64,
+    due: Timestamp,
+    identities: Vec<Identity>,
+    with_media: bool,
+) -> Arrival {
     let name = format!("{customer}.{number}");
     let content = if with_media {
         Content::Media(Media {
@@ -147,8 +161,9 @@ pub(crate) fn message(number: u64, customer: u64, identities: Vec<Identity>, wit
     Arrival {
         id: EventId::derive(&[b"message", name.as_bytes()]),
         route: Route::Customer { channel: channel(), identities, former: Vec::new(), profile: Profile::default() },
-        occurred_at: START,
-        received_at: START,
+        // Says which of them it is.
+        occurred_at: START.after(Duration::from_millis(number)),
+        received_at: due,
         body: Body::Message(message),
         raw: None,
     }

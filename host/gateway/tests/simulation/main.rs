@@ -93,3 +93,35 @@ fn a_seed_always_takes_the_same_steps() {
         assert_eq!(run(), run(), "seed {seed}");
     }
 }
+
+/// The simulation finds a store that breaks one of its rules.
+fn finds(rule: Rule) {
+    let found = first_failure(0..SEEDS, Some(rule));
+    println!("{rule:?} is found by seed {found:?}");
+    assert!(found.is_some(), "{SEEDS} seeds do not notice that the rule {rule:?} is broken");
+}
+
+#[test]
+fn a_broken_fence_is_found() {
+    finds(Rule::Fence);
+}
+
+#[test]
+fn two_leases_at_once_are_found() {
+    finds(Rule::Exclusion);
+}
+
+#[test]
+fn duplicates_that_are_taken_are_found() {
+    finds(Rule::Deduplication);
+}
+
+#[test]
+fn commits_that_are_written_twice_are_found() {
+    finds(Rule::Witness);
+}
+
+#[test]
+fn positions_that_are_given_again_are_found() {
+    finds(Rule::FreshPositions);
+}

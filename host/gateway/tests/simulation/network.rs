@@ -44,10 +44,6 @@ impl Network {
         Self { node, shared, store, losses }
     }
 
-    pub(crate) const fn node(&self) -> usize {
-        self.node
-    }
-
     /// Whether it has heard of all losses.
     pub(crate) fn is_told(&self) -> bool {
         *self.losses.borrow() == self.shared.lock().losses
@@ -68,7 +64,8 @@ impl Network {
     where
         F: Future<Output = Result<T, StoreError>> + Send,
     {
-        let (node, shared, store, losses) = (self.node, self.shared.clone(), Arc::clone(&self.store), Arc::clone(&self.losses));
+        let (node, shared, store, losses) =
+            (self.node, self.shared.clone(), Arc::clone(&self.store), Arc::clone(&self.losses));
         let sent = tokio::spawn(async move {
             let (there, back, gone, unanswered) = {
                 let mut shared = shared.lock();
@@ -177,7 +174,10 @@ impl Store for Network {
     }
 
     async fn acquire(&self, partition: Partition) -> Result<Option<Lease>, StoreError> {
-        self.call("acquire", self.detail(|| partition.to_string()), move |store| async move { store.acquire(partition).await }).await
+        self.call("acquire", self.detail(|| partition.to_string()), move |store| async move {
+            store.acquire(partition).await
+        })
+        .await
     }
 
     async fn renew(&self, lease: &Lease) -> Result<(), StoreError> {
@@ -207,17 +207,19 @@ impl Store for Network {
     async fn commit(&self, lease: &Lease, commit: Commit) -> Result<(), StoreError> {
         let lease = lease.clone();
         let short = |id: &TaskId| short(id.as_str()).to_owned();
-        let detail = self.detail(|| format!(
-            "{} handled {:?} version {:?} put {:?} finished {:?} timers {} cleared {} append {}",
-            lease_of(&lease),
-            commit.handled.map(|position| position.0),
-            commit.conversation.as_ref().map(|(version, _)| version),
-            commit.put_tasks.iter().map(|task| short(&task.id)).collect::<Vec<_>>(),
-            commit.finished_tasks.iter().map(short).collect::<Vec<_>>(),
-            commit.set_timers.len(),
-            commit.cleared_timers.len(),
-            commit.append.len(),
-        ));
+        let detail = self.detail(|| {
+            format!(
+                "{} handled {:?} version {:?} put {:?} finished {:?} timers {} cleared {} append {}",
+                lease_of(&lease),
+                commit.handled.map(|position| position.0),
+                commit.conversation.as_ref().map(|(version, _)| version),
+                commit.put_tasks.iter().map(|task| short(&task.id)).collect::<Vec<_>>(),
+                commit.finished_tasks.iter().map(short).collect::<Vec<_>>(),
+                commit.set_timers.len(),
+                commit.cleared_timers.len(),
+                commit.append.len(),
+            )
+        });
         self.call("commit", detail, |store| async move { store.commit(&lease, commit).await }).await
     }
 

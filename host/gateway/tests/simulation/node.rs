@@ -11,8 +11,8 @@ use patchbay_gateway::engine::{ChannelLine, Engine, EngineOptions, NodeName};
 use patchbay_media::Blobs;
 use patchbay_model::Timestamp;
 use patchbay_model::conversation::Channel;
-use patchbay_store::{Retention, Store};
 use patchbay_store::memory::{MemoryServer, MemoryStore};
+use patchbay_store::{Retention, Store};
 use patchbay_whatsapp::graph::{Graph, GraphOptions};
 use tokio::runtime::{EnterGuard, Runtime};
 use tokio::time::Instant;
@@ -141,7 +141,7 @@ fn options(world: Arc<World>, shared: &Shared, id: &str) -> EngineOptions {
         read_receipts: true,
         effects: world,
         // No jitter: the dice are all the simulation's.
-        retry: Retry { first: Period::millis(200), longest: Period::seconds(2), jitter: 0.0, ..Retry::default() },
+        retry: Retry { first: Period::millis(500), longest: Period::seconds(5), jitter: 0.0, ..Retry::default() },
         utility_templates: BTreeSet::new(),
         reconcile_wait: Duration::from_secs(1),
         retention: Retention::default(),

@@ -20,9 +20,9 @@ pub(crate) const PARTITIONS: u16 = 8;
 /// Customers, each with a conversation.
 const CUSTOMERS: u64 = 12;
 /// Their messages, all together.
-const MESSAGES: u64 = 60;
+pub(crate) const MESSAGES: u64 = 60;
 /// How long faults happen.
-const STORM: Duration = Duration::from_secs(12);
+const STORM: Duration = Duration::from_secs(8);
 /// How long it may take until nothing is pending after that.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// How long a lease lasts.
@@ -91,7 +91,7 @@ pub(crate) fn simulate(plan: Plan) -> Outcome {
     if let Some(rule) = plan.broken {
         server.ignore(rule);
     }
-    let step = shared.lock().millis(8..25);
+    let step = shared.lock().millis(10..30);
     let slot = |_| Slot { node: None, lives: 0, until: START, frozen: false, away: Duration::ZERO };
     let slots = (0..NODES).map(slot).collect();
     let (intake, faults) = (Intake::default(), BTreeMap::new());
@@ -115,13 +115,20 @@ impl Simulation {
     /// What the customers write.
     fn write(&self) {
         let mut shared = self.shared.lock();
+        // Customers who are known by one identity first, and by another one later.
+        let joining = shared.chance(300);
         for number in 0..MESSAGES {
             let customer = shared.rng.random_range(0..CUSTOMERS);
             let due = START.after(shared.millis(0..STORM.as_millis() as u64));
             let user = Identity::UserId(format!("user {customer}").into());
             let phone = Identity::Phone(format!("4477{customer:08}").into());
-            let with_media = shared.chance(150);
-            self.intake.add(due, message(number, customer, vec![user, phone], with_media));
+            let with_media = shared.chance(300);
+            let identities = match shared.rng.random_range(0..4) {
+                0 if joining => vec![user],
+                1 if joining => vec![phone],
+                _ => vec![user, phone],
+            };
+            self.intake.add(due, message(number, customer, due, identities, with_media));
         }
     }
 
@@ -131,14 +138,14 @@ impl Simulation {
         let mut shared = shared.lock();
         let mut rate = |most| shared.rng.random_range(0..=most);
         let (lost_requests, lost_answers, slow) = (rate(60), rate(60), rate(100));
-        let (failing, uncertain, confused) = (rate(150), rate(150), rate(60));
+        let (failing, uncertain, confused) = (rate(300), rate(150), rate(60));
         shared.weather = Weather { lost_requests, lost_answers, slow, failing, uncertain, confused };
         let count = shared.rng.random_range(0..9);
         for number in 0..count {
-            let at = START.after(shared.millis(500..STORM.as_millis() as u64));
+            let at = START.after(shared.millis(300..STORM.as_millis() as u64));
             let node = shared.rng.random_range(0..NODES);
             let (fault, follows) = match shared.rng.random_range(0..10) {
-                0..=2 => (Fault::Freeze(node, shared.millis(100..9_000)), None),
+                0..=2 => (Fault::Freeze(node, shared.millis(100..7_000)), None),
                 3..=4 => (Fault::Cut(node, shared.millis(200..8_000)), None),
                 5..=6 => (Fault::Crash(node, shared.millis(100..6_000)), None),
                 7 => (Fault::Stop(node, shared.millis(100..4_000)), None),

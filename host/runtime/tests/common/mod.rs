@@ -86,6 +86,7 @@ pub(crate) fn conversation() -> Conversation {
         id: CustomerId::derive(&[b"ann"]),
         phone: Some("447700900001".into()),
         user_id: Some("GB.1".into()),
+        group: None,
         username: Some("ann".into()),
         name: Some("Ann Other".into()),
         locale: Some("en-GB".into()),
@@ -119,6 +120,7 @@ pub(crate) fn text(words: &str) -> HandlerInput {
         reply_to: None,
         forwarded: false,
         referral: None,
+        author: None,
     }))
 }
 

@@ -115,4 +115,3 @@ pub struct Report {
     #[serde(default)]
     pub stderr: String,
 }
-

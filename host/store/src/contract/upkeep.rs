@@ -195,7 +195,8 @@ pub trait Upkeep: Send + Sync {
     async fn backup(&self, to: &Path) -> Result<(), StoreError> {
         let _elsewhere = to;
         Err(StoreError::Unsuitable(
-            "this store has backups of its own; `patchbay migrate --to embedded:FILE` makes a copy of it in one file".into(),
+            "this store has backups of its own; `patchbay migrate --to embedded:FILE` makes a copy of it in one file"
+                .into(),
         ))
     }
 }

@@ -121,7 +121,9 @@ fn examine(path: &Path) -> Result<(Verification, u64, u64), StoreError> {
     let mut found = verify::verify(&transaction, known.partitions)?;
     found.checked += 1;
     if !whole {
-        found.problems.push("the engine's own lists of pages are wrong; it repairs them when the store is opened".into());
+        found
+            .problems
+            .push("the engine's own lists of pages are wrong; it repairs them when the store is opened".into());
     }
     let (events, conversations) = counts(&transaction)?;
     Ok((found, events, conversations))

@@ -64,8 +64,7 @@ impl StoreFile {
             // The new name is as durable as what will be written under it.
             File::open(folder)?.sync_all()
         });
-        let unsuitable =
-            |error| StoreError::Unsuitable(format!("{} cannot be opened: {error}", path.display()));
+        let unsuitable = |error| StoreError::Unsuitable(format!("{} cannot be opened: {error}", path.display()));
         made.map_err(unsuitable)?;
         let lock = disk::lock(path).map_err(unsuitable)?.ok_or_else(|| in_use(path))?;
         let file = path.to_owned();

@@ -11,8 +11,8 @@ use serde::de::IgnoredAny;
 use super::commit::remove_letter;
 use super::reads::{readable, whose};
 use super::tables::{
-    ACTIVITY_BY_DAY, CONVERSATIONS, DEAD_LETTERS, DEAD_LETTERS_BY_TIME, EVENTS, EVENTS_BY_TIME, FORGOTTEN, FORGOTTEN_IDS,
-    JOURNAL, META_POSITION, NOTHING, RAWS, REPORTS, TASKS, TIMERS, Tables, day_of,
+    ACTIVITY_BY_DAY, CONVERSATIONS, DEAD_LETTERS, DEAD_LETTERS_BY_TIME, EVENTS, EVENTS_BY_TIME, FORGOTTEN,
+    FORGOTTEN_IDS, JOURNAL, META_POSITION, NOTHING, RAWS, REPORTS, TASKS, TIMERS, Tables, day_of,
 };
 use super::{decode, fault};
 use crate::{IDS_KEPT, Partition, Removed, Report, Retention, StoreError};

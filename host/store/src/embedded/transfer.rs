@@ -95,10 +95,12 @@ pub(super) fn export(
         6 => page!(transaction, after, LINKS, (String, String), |key| (key.0.as_str(), key.1.as_str()), |key, row| {
             decode("link of", key.0, row).map(Record::Link)
         }),
-        7 => page!(transaction, after, TICKETS, (String, String), |key| (key.0.as_str(), key.1.as_str()), |key, row| {
-            let (desk, ticket) = (key.0.to_owned(), key.1.to_owned());
-            id_of(row).map(|conversation| Record::Ticket { desk, ticket, conversation })
-        }),
+        7 => {
+            page!(transaction, after, TICKETS, (String, String), |key| (key.0.as_str(), key.1.as_str()), |key, row| {
+                let (desk, ticket) = (key.0.to_owned(), key.1.to_owned());
+                id_of(row).map(|conversation| Record::Ticket { desk, ticket, conversation })
+            })
+        }
         8 => page!(transaction, after, MEDIA, String, |key| key.as_str(), |key, row| decode("media", key, row)
             .map(Record::Media)),
         9 => page!(transaction, after, DEAD_LETTERS, String, |key| key.as_str(), |key, row| decode(

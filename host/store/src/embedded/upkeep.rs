@@ -8,9 +8,7 @@ use async_trait::async_trait;
 use patchbay_model::Timestamp;
 use redb::{ReadTransaction, ReadableTableMetadata};
 
-use super::tables::{
-    self, CONVERSATIONS, DEAD_LETTERS, EVENTS, JOURNAL, LINKS, MEDIA, REPORTS, TASKS, TIMERS,
-};
+use super::tables::{self, CONVERSATIONS, DEAD_LETTERS, EVENTS, JOURNAL, LINKS, MEDIA, REPORTS, TASKS, TIMERS};
 use super::thin::{self, Search};
 use super::writer::Job;
 use super::{EmbeddedStore, Shared, fault, reads, transfer, verify};

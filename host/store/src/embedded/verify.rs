@@ -202,7 +202,12 @@ impl Check<'_> {
             Ok(link) => {
                 let place = (link.conversation.as_str(), link.ticket.desk.as_str());
                 let known = tickets.get((key.1, link.ticket.id.as_str())).map_err(fault)?.is_some();
-                unless!(known && place == key, "the link of {} in {} is out of place, or its ticket leads nowhere", key.0, key.1)
+                unless!(
+                    known && place == key,
+                    "the link of {} in {} is out of place, or its ticket leads nowhere",
+                    key.0,
+                    key.1
+                )
             }
         });
         each!(self, TICKETS, |key, conversation| {
@@ -227,7 +232,12 @@ impl Check<'_> {
             }
         });
         each!(self, MEDIA_BY_CONVERSATION, |key, _row| {
-            unless!(media.get(key.1).map_err(fault)?.is_some(), "the list of {} names media {}, which is not there", key.0, key.1)
+            unless!(
+                media.get(key.1).map_err(fault)?.is_some(),
+                "the list of {} names media {}, which is not there",
+                key.0,
+                key.1
+            )
         });
         Ok(())
     }
@@ -251,7 +261,9 @@ impl Check<'_> {
     }
 
     fn reports(&mut self) -> Result<(), StoreError> {
-        each!(self, REPORTS, |number, row| decode::<Report>("report", number, row).err().map(|error| error.to_string()));
+        each!(self, REPORTS, |number, row| decode::<Report>("report", number, row)
+            .err()
+            .map(|error| error.to_string()));
         Ok(())
     }
 }

@@ -12,11 +12,11 @@ const SEGMENT: &str = "log";
 /// The ending of the name of a file with what the store refuses.
 const REFUSED: &str = "refused";
 
-/// The folder. As long as it lives, no other process opens it.
+/// The folder. Until it is dropped or unlocked, no other process opens it.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 /// A segment that was there when the folder was opened.
@@ -50,7 +50,7 @@ impl Folder {
             }
             Err(TryLockError::Error(error)) => return Err(fault(error)),
         }
-        let folder = Self { path: path.to_owned(), _lock: lock };
+        let folder = Self { path: path.to_owned(), lock };
         let (mut numbers, next) = folder.numbers().map_err(fault)?;
         numbers.sort_unstable();
         let mut leftovers = Vec::new();
@@ -58,6 +58,12 @@ impl Folder {
             leftovers.extend(folder.look_through(number)?);
         }
         Ok((folder, leftovers, next))
+    }
+
+    /// Lets others open it.
+    pub(super) fn unlock(&self) {
+        // If that fails, the end of the process does it.
+        let _locked = self.lock.unlock();
     }
 
     /// Whether there are segments in a folder that nobody will open.

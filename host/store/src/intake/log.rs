@@ -65,6 +65,8 @@ pub(super) struct Shared {
     pub(super) waiting: Notify,
     /// There is something to settle.
     pub(super) unsettled: Notify,
+    /// Held while something is being settled and removed.
+    pub(super) settling: tokio::sync::Mutex<()>,
     standing: watch::Sender<Standing>,
 }
 
@@ -81,10 +83,10 @@ impl Shared {
     /// Changes the state, and tells whom it concerns.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
-        let (was_empty, was_behind) = (state.is_empty(), state.behind());
+        let (was_empty, had_work) = (state.is_empty(), state.has_work());
         let changed = change(&mut state);
-        let (empty, behind) = (state.is_empty(), state.behind());
-        let standing = Standing { behind, batches: state.waiting, bytes: state.bytes };
+        let (empty, has_work) = (state.is_empty(), state.has_work());
+        let standing = Standing { behind: state.behind(), batches: state.waiting, bytes: state.bytes };
         // Under the lock, so that the last word is the last one.
         self.standing.send_if_modified(|before| {
             metrics::gauge!("patchbay_spool_batches").set(standing.batches as f64);
@@ -92,7 +94,7 @@ impl Shared {
             std::mem::replace(before, standing) != standing
         });
         drop(state);
-        if behind && !was_behind {
+        if has_work && !had_work {
             self.waiting.notify_one();
         }
         if was_empty && !empty {
@@ -156,6 +158,7 @@ impl Log {
             next_number: Mutex::new(next),
             waiting: Notify::new(),
             unsettled: Notify::new(),
+            settling: tokio::sync::Mutex::new(()),
             standing: watch::Sender::new(Standing::default()),
         });
         shared.change(|_| ());
@@ -239,5 +242,6 @@ impl Log {
                 tracing::error!("the spool's thread has panicked");
             }
         }
+        self.shared.folder.unlock();
     }
 }

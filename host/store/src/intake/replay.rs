@@ -244,7 +244,9 @@ impl Replayer {
     async fn back_off(&mut self, trouble: Trouble, work: &Work, file: &Path) {
         let first = self.pause == FIRST_PAUSE;
         match trouble {
-            Trouble::Store(error) if first => tracing::warn!(%error, "the store does not take what is spooled; waiting"),
+            Trouble::Store(error) if first => {
+                tracing::warn!(%error, "the store does not take what is spooled; waiting")
+            }
             Trouble::Store(error) => tracing::debug!(%error, "the store does not take what is spooled yet"),
             Trouble::Refused(reason) => {
                 self.refused += 1;

@@ -31,6 +31,7 @@ pub(super) async fn run(log: Arc<Log>, store: Arc<dyn Store>, losses: watch::Rec
 /// Asks the store to settle once, and removes what is settled by that; `all`: the segment that is being written too, even
 /// if others have not been settled before.
 pub(super) async fn round(log: &Log, store: &dyn Store, losses: &watch::Receiver<u64>, all: bool) {
+    let _one_at_a_time = log.shared().settling.lock().await;
     // Segments that could not be settled are enough to try: a new one each second would make many small files.
     let seal = all || !log.shared().look(State::has_sealed);
     if let Some(file) = log.handle(seal).await {

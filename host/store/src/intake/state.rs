@@ -110,7 +110,12 @@ impl State {
 
     /// The store is still to get something.
     pub(super) fn behind(&self) -> bool {
-        self.writing > 0 || self.cursor < self.spooled_to.max(self.again_to)
+        self.writing > 0 || self.has_work()
+    }
+
+    /// The store is still to get something that is written by now.
+    pub(super) fn has_work(&self) -> bool {
+        self.cursor < self.spooled_to.max(self.again_to)
     }
 
     /// Nothing is kept.
@@ -131,7 +136,9 @@ impl State {
         } else if spooled {
             Way::Closed("what was spooled before `accept` under [spool] was turned off goes first")
         } else if self.bytes >= max_bytes {
-            Way::Closed("the store does not settle, and what is kept here until it does has reached `max` under [spool]")
+            Way::Closed(
+                "the store does not settle, and what is kept here until it does has reached `max` under [spool]",
+            )
         } else {
             Way::Straight
         }
@@ -144,7 +151,7 @@ impl State {
             self.segments.push_back(Segment { number: segment, bytes: FIRST, sealed: false });
             self.bytes += FIRST;
         }
-        let nothing_before = self.cursor >= self.spooled_to.max(self.again_to);
+        let nothing_before = !self.has_work();
         let mut start = Place::first_of(segment);
         if let Some(last) = self.segments.back_mut() {
             start.offset = last.bytes;
@@ -227,8 +234,7 @@ impl State {
         if losses != self.losses {
             return None;
         }
-        let behind = self.cursor < self.spooled_to.max(self.again_to);
-        let whole = |segment: &&Segment| segment.sealed && (!behind || segment.number < self.cursor.segment);
+        let whole = |segment: &&Segment| segment.sealed && (!self.has_work() || segment.number < self.cursor.segment);
         let last = self.segments.iter().take_while(whole).last()?;
         Some(Mark { up_to: last.number, pass: self.pass })
     }
@@ -265,8 +271,66 @@ mod tests {
     fn what_is_spooled_is_handed_on_before_anything_goes_straight() {
         let mut state = State::default();
         assert_eq!(state.way(0, true, NO_LIMIT), Way::Straight);
-        let start = state.written(Kind::Spooled, 1, 100);
+        state.written(Kind::Spooled, 1, 100);
+        assert!(matches!(state.way(0, false, NO_LIMIT), Way::Closed(_)));
         assert_eq!(state.way(0, true, NO_LIMIT), Way::Spool);
-        assert_eq!(state.way(0, false, NO_LIMIT), Way::Spool, "one is on its way");
+        let work = state.next().unwrap();
+        state.advance(&work, work.to, 1);
+        assert_eq!((state.next(), state.waiting), (None, 0));
+        // The second one is still on its way.
+        assert_eq!(state.way(0, true, NO_LIMIT), Way::Spool);
+        state.writing = 0;
+        assert_eq!(state.way(0, true, NO_LIMIT), Way::Straight);
+    }
+
+    #[test]
+    fn what_the_store_is_still_to_get_is_not_removed() {
+        let mut state = State::default();
+        for segment in 1..=3 {
+            state.written(Kind::Spooled, segment, 100);
+        }
+        let work = state.next().unwrap();
+        assert_eq!(state.mark(0), None);
+        state.advance(&work, work.to, 1);
+        state.next().unwrap();
+        let mark = state.mark(0).unwrap();
+        assert_eq!(state.take_settled(mark, 0), [1]);
+        while let Some(work) = state.next() {
+            state.advance(&work, work.to, 1);
+        }
+        let mark = state.mark(0).unwrap();
+        // The last one is still written to.
+        assert_eq!(state.take_settled(mark, 0), [2]);
+    }
+
+    #[test]
+    fn nothing_is_removed_after_a_loss_until_it_was_given_again() {
+        let mut state = State::default();
+        state.written(Kind::Ledger, 1, 100);
+        state.seal();
+        assert_eq!(state.mark(1), None, "a loss that was not dealt with");
+        let mark = state.mark(0).unwrap();
+        assert!(state.take_settled(mark, 1).is_empty());
+        state.deal_with(1);
+        assert!(state.take_settled(mark, 1).is_empty(), "it was settled before the loss");
+        assert_eq!(state.mark(1), None, "it is to be given again");
+        let work = state.next().unwrap();
+        state.advance(&work, work.to, 0);
+        let mark = state.mark(1).unwrap();
+        assert_eq!(state.take_settled(mark, 1), [1]);
+        assert_eq!(state.bytes, 0);
+    }
+
+    #[test]
+    fn a_loss_during_a_pass_makes_another_one() {
+        let mut state = State::default();
+        let first = state.written(Kind::Ledger, 1, 100);
+        state.deal_with(1);
+        let work = state.next().unwrap();
+        let second = state.written(Kind::Ledger, 1, 100);
+        state.again(Some(second), 1);
+        state.advance(&work, work.to, 0);
+        let work = state.next().unwrap();
+        assert!(work.from == first && work.again_to > second, "the second one was not to be given before");
     }
 }

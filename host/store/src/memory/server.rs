@@ -90,12 +90,7 @@ impl MemoryServer {
         let wakeups: Wakeups = (0..self.shared.options.partitions).map(|_| Arc::new(Notify::new())).collect();
         let wakeups = Arc::new(wakeups);
         self.shared.lock().wakeups.push(Arc::downgrade(&wakeups));
-        MemoryStore {
-            shared: Arc::clone(&self.shared),
-            wakeups,
-            began: (Instant::now(), now),
-            closed: false.into(),
-        }
+        MemoryStore { shared: Arc::clone(&self.shared), wakeups, began: (Instant::now(), now), closed: false.into() }
     }
 
     /// All leases end, as they do some time after a crash of all nodes.

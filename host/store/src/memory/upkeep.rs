@@ -108,7 +108,9 @@ impl State {
         let busy: BTreeSet<&ConversationId> = (self.tasks.values().map(|task| &task.conversation))
             .chain(self.timers.keys().map(|(conversation, _)| conversation))
             .chain(self.dead_letters.values().map(|letter| &letter.task.conversation))
-            .chain(self.journal.iter().filter_map(|(_, at)| self.events.get(at)).map(|record| &record.event.conversation))
+            .chain(
+                self.journal.iter().filter_map(|(_, at)| self.events.get(at)).map(|record| &record.event.conversation),
+            )
             .collect();
         let gone: BTreeSet<ConversationId> = (self.conversations.keys())
             .filter(|id| ours(id) && !busy.contains(id))

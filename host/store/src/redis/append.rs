@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures::future::join_all;
-use patchbay_model::{Arrival, ConversationId};
+use patchbay_model::{Arrival, ConversationId, EventId};
 use tokio::sync::oneshot;
 
 use super::Shared;
@@ -60,6 +60,15 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// The event's id, and whose it is.
+    pub(super) fn names(&self) -> Option<(EventId, ConversationId)> {
+        let [id, _, _, _, whose, ..] = &self.arguments;
+        let whose = std::str::from_utf8(whose).ok()?.split(' ').next()?;
+        Some((EventId::parse(std::str::from_utf8(id).ok()?)?, ConversationId::parse(whose)?))
+    }
+}
+
 /// Some events of one partition, and who wants to know which of them are new.
 type Waiting = (Vec<Entry>, oneshot::Sender<Result<Vec<bool>, String>>);
 
@@ -72,7 +81,7 @@ pub(super) struct Group {
 
 /// Appends arrivals in their order.
 pub(super) async fn append(shared: &Arc<Shared>, arrivals: Vec<Arrival>) -> Result<Vec<Appended>, StoreError> {
-    let found = shared.identify(&arrivals).await?;
+    let found = shared.identify(&arrivals, &[], true).await?;
     let mut groups: BTreeMap<Partition, (Vec<usize>, Vec<Entry>)> = BTreeMap::new();
     let mut appended = Vec::with_capacity(arrivals.len());
     for (number, (arrival, found)) in arrivals.into_iter().zip(found).enumerate() {

@@ -113,7 +113,9 @@ impl Facts {
         let mut config = BTreeMap::new();
         for name in ["appendfsync", "min-replicas-to-write", "cluster-require-full-coverage"] {
             match server.send(::redis::cmd("CONFIG").arg("GET").arg(name)).await {
-                Ok(value) => config.extend(::redis::from_redis_value::<BTreeMap<String, String>>(value).unwrap_or_default()),
+                Ok(value) => {
+                    config.extend(::redis::from_redis_value::<BTreeMap<String, String>>(value).unwrap_or_default())
+                }
                 // Managed servers forbid it, or do not know it.
                 Err(Trouble::Refused(_)) => return Ok(Self { info, config: None }),
                 Err(trouble) => return Err(trouble),
@@ -183,9 +185,14 @@ impl Facts {
     fn warn(&self, server: &Server, options: &RedisOptions, warnings: &mut Vec<Warning>) {
         let mut warn = |sentence: String| warnings.push(Warning(format!("Redis at {} {sentence}", server.address)));
         if self.info("aof_enabled") != "1" {
-            warn("keeps no append-only file: a restart loses everything since its last snapshot. Set `appendonly yes`".into());
+            warn(
+                "keeps no append-only file: a restart loses everything since its last snapshot. Set `appendonly yes`"
+                    .into(),
+            );
         } else if self.config("appendfsync") == Some("no") {
-            warn("does not flush its append-only file (appendfsync no): set `appendfsync everysec`, or `always`".into());
+            warn(
+                "does not flush its append-only file (appendfsync no): set `appendfsync everysec`, or `always`".into(),
+            );
         }
         let replicas = self.info("connected_slaves").parse::<u64>().unwrap_or_default();
         if replicas < u64::from(options.replicas) {
@@ -196,22 +203,28 @@ impl Facts {
             ));
         }
         if options.replicas == 0 && replicas > 0 {
-            warn("has replicas, but none has to confirm a commit: set `replicas = 1`, or a failover loses the last \
+            warn(
+                "has replicas, but none has to confirm a commit: set `replicas = 1`, or a failover loses the last \
                   writes, effects that have begun among them"
-                .into());
+                    .into(),
+            );
         }
         if options.replicas == 0 && replicas == 0 && options.mode != RedisMode::Standalone {
             warn("has no replicas: nothing takes over when it is lost".into());
         }
         if replicas > 0 && self.config("min-replicas-to-write") == Some("0") {
-            warn("goes on writing when it has lost its replicas (min-replicas-to-write 0), also when they have chosen \
+            warn(
+                "goes on writing when it has lost its replicas (min-replicas-to-write 0), also when they have chosen \
                   another master: set `min-replicas-to-write 1`"
-                .into());
+                    .into(),
+            );
         }
         if options.mode == RedisMode::Cluster && self.config("cluster-require-full-coverage") == Some("yes") {
-            warn("stops serving all slots when some have no server (cluster-require-full-coverage yes): with `no`, the \
+            warn(
+                "stops serving all slots when some have no server (cluster-require-full-coverage yes): with `no`, the \
                   partitions elsewhere go on"
-                .into());
+                    .into(),
+            );
         }
         if self.config.is_none() {
             warn("does not let CONFIG be asked: appendfsync, min-replicas-to-write and cluster-require-full-coverage could \

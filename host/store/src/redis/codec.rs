@@ -10,6 +10,9 @@ use serde::de::DeserializeOwned;
 use super::server::Trouble;
 use crate::{EventRecord, Position, StoreError};
 
+/// An entry of a stream: its id, its fields.
+pub(super) type StreamEntry = (String, Vec<(String, Vec<u8>)>);
+
 pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
     // Only maps with keys that are not text cannot be written, and the model has none.
     serde_json::to_vec(value)
@@ -17,11 +20,7 @@ pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
 }
 
 /// `what` and `which` say where it stood. The parser's own message may quote a value, so only its class and place are told.
-pub(super) fn decode<T: DeserializeOwned>(
-    what: &str,
-    which: impl fmt::Display,
-    json: &[u8],
-) -> Result<T, StoreError> {
+pub(super) fn decode<T: DeserializeOwned>(what: &str, which: impl fmt::Display, json: &[u8]) -> Result<T, StoreError> {
     serde_json::from_slice(json).map_err(|error| {
         StoreError::Corrupt(format!("{what} {which}: {:?} at column {}", error.classify(), error.column()))
     })

@@ -15,10 +15,13 @@ use super::scripts::{CLAIM, COMMIT};
 use super::servers::invoke;
 use crate::embedded::commit::{belongs, fingerprint};
 use crate::embedded::links::alter;
-use crate::{Commit, Lease, Link, LinkChange, StoreError};
+use crate::{Commit, IDS_KEPT, Lease, Link, LinkChange, StoreError};
 
 /// How often a commit is tried at most: each time, another one has changed the same link meanwhile.
 const ROUNDS: usize = 32;
+
+/// A link's JSON as it was read (empty: there is none), the link, and whether it has been changed since.
+type Read = (Vec<u8>, Option<Link>, bool);
 
 /// A link that the commit changes: what was read (empty: nothing), and what shall be there.
 #[derive(Debug)]
@@ -48,7 +51,7 @@ impl Shared {
             let changes = self.change_links(&commit.links).await?;
             let known = self.index_tickets(&changes.tickets).await?;
             if prepared.events.is_none() {
-                prepared.events = Some(self.follow_up(lease, &commit).await?);
+                prepared.events = Some(self.follow_up(lease, &commit, &known).await?);
             }
             let request = prepared.request(&changes.links, &known);
             match self.outcome(lease, &commit, &request).await? {
@@ -56,6 +59,7 @@ impl Shared {
                 Outcome::Written { grown } => {
                     if grown {
                         self.wake(lease.partition);
+                        self.remember(&prepared).await;
                     }
                     if begins_effects {
                         // No effect without a cause: what orders it must outlive a failover first.
@@ -90,7 +94,7 @@ impl Shared {
 
     /// Applies the changes to the links as they are now.
     async fn change_links(&self, changes: &[LinkChange]) -> Result<Changes, StoreError> {
-        let mut read: BTreeMap<(&ConversationId, &str), (Vec<u8>, Option<Link>, bool)> = BTreeMap::new();
+        let mut read: BTreeMap<(&ConversationId, &str), Read> = BTreeMap::new();
         for change in changes {
             let place = (change.conversation(), change.desk());
             if let std::collections::btree_map::Entry::Vacant(entry) = read.entry(place) {
@@ -122,15 +126,25 @@ impl Shared {
         Ok(Changes { links, tickets })
     }
 
-    /// Makes tickets known, unless they are somebody else's. Gives what the conversations are known by from now on.
-    async fn index_tickets(&self, tickets: &[(String, String, ConversationId)]) -> Result<Vec<String>, StoreError> {
+    /// Makes tickets known, unless they are somebody else's. Gives those that are not: their entries, and whose they are.
+    async fn index_tickets(
+        &self,
+        tickets: &[(String, String, ConversationId)],
+    ) -> Result<Vec<(String, ConversationId)>, StoreError> {
         let written = tickets.iter().map(async |(desk, ticket, conversation)| -> Result<_, StoreError> {
             let entry = ticket_entry(desk, ticket);
             let (bucket, key) = self.keys.index(Index::Tickets, &entry);
-            let mut request = invoke(&CLAIM, [&key]);
-            request.arg(&entry).arg("").arg(conversation.as_str());
-            let whose: String = answer(self.servers.call(bucket, &request).await)?;
-            Ok((whose == conversation.as_str()).then(|| format!("{conversation} t {entry}")))
+            let claim = async |before: &str| -> Result<String, StoreError> {
+                let mut request = invoke(&CLAIM, [&key]);
+                request.arg(&entry).arg(before).arg(conversation.as_str());
+                answer(self.servers.call(bucket, &request).await)
+            };
+            let mut whose = claim("").await?;
+            if whose != conversation.as_str() && !self.is_known_by(&whose, &entry).await? {
+                // Of a commit that was refused.
+                whose = claim(&whose).await?;
+            }
+            Ok((whose == conversation.as_str()).then(|| (entry, conversation.clone())))
         });
         let written = join_all(written).await.into_iter().collect::<Result<Vec<_>, _>>()?;
         Ok(written.into_iter().flatten().collect())
@@ -147,15 +161,34 @@ impl Shared {
         join_all(written).await.into_iter().collect()
     }
 
+    /// Writes whose the appended events are, for who asks for them: without it all partitions are asked.
+    async fn remember(&self, prepared: &Prepared) {
+        let entries = prepared.events.as_deref().unwrap_or_default();
+        let written = entries.iter().filter_map(Entry::names).map(async |(id, whose)| {
+            if let Err(error) = self.claim_id(&id, whose.as_str(), IDS_KEPT.as_secs()).await {
+                tracing::debug!(%error, event = %id, "whose an event is could not be noted");
+            }
+        });
+        join_all(written).await;
+    }
+
     /// The events that follow from the commit's.
-    async fn follow_up(&self, lease: &Lease, commit: &Commit) -> Result<Vec<Entry>, StoreError> {
+    async fn follow_up(
+        &self,
+        lease: &Lease,
+        commit: &Commit,
+        tickets: &[(String, ConversationId)],
+    ) -> Result<Vec<Entry>, StoreError> {
         if commit.append.is_empty() {
             return Ok(Vec::new());
         }
         let mut entries = Vec::new();
-        for (arrival, found) in commit.append.iter().zip(self.identify(&commit.append).await?) {
+        for (arrival, found) in commit.append.iter().zip(self.identify(&commit.append, tickets, false).await?) {
             let Found::Whose(whose) = found else { continue };
             let other = self.partition_of(&whose.conversation);
+            if other != lease.partition && whose.known {
+                continue;
+            }
             if other != lease.partition {
                 return Err(StoreError::Unsuitable(format!(
                     "a commit to partition {} appends an event of {}, which belongs to partition {other}",
@@ -226,9 +259,10 @@ impl Prepared {
         for timer in &commit.set_timers {
             request.arg(format!("{} {}", timer.conversation, timer.name)).arg(timer.at.as_millis()).arg(encode(timer)?);
         }
-        let media = commit.media.iter().map(|media| {
-            Ok([media.id.as_str().into(), media.conversation.as_str().into(), encode(media)?])
-        });
+        let media = commit
+            .media
+            .iter()
+            .map(|media| Ok([media.id.as_str().into(), media.conversation.as_str().into(), encode(media)?]));
         Ok(Self {
             before: request,
             media: media.collect::<Result<_, StoreError>>()?,
@@ -237,7 +271,7 @@ impl Prepared {
         })
     }
 
-    fn request(&self, links: &[Changed], known: &[String]) -> Cmd {
+    fn request(&self, links: &[Changed], known: &[(String, ConversationId)]) -> Cmd {
         let mut request = self.before.clone();
         request.arg(links.len());
         for link in links {
@@ -252,8 +286,8 @@ impl Prepared {
             request.arg(report);
         }
         request.arg(known.len());
-        for name in known {
-            request.arg(name);
+        for (ticket, whose) in known {
+            request.arg(format!("{whose} t {ticket}"));
         }
         let events = self.events.as_deref().unwrap_or_default();
         request.arg(events.len());

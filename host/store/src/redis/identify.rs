@@ -31,6 +31,14 @@ pub(super) struct Whose {
     pub(super) others: Vec<ConversationId>,
     /// Identity keys that were claimed for it.
     pub(super) claimed: Vec<String>,
+    /// Its id was claimed before: it was delivered already, or begun to be.
+    pub(super) known: bool,
+}
+
+impl Whose {
+    fn alone(conversation: ConversationId, known: bool) -> Self {
+        Self { conversation, others: Vec::new(), claimed: Vec::new(), known }
+    }
 }
 
 /// What was found out about an arrival.
@@ -70,19 +78,29 @@ impl Identities for Claims<'_> {
 }
 
 impl Shared {
-    /// Finds out whose the arrivals are, in their order, claims their identities and then their ids.
-    pub(super) async fn identify(&self, arrivals: &[Arrival]) -> Result<Vec<Found>, StoreError> {
+    /// Finds out whose the arrivals are, in their order, claims their identities and then their ids. Without `claim` the
+    /// ids are left alone: whether the events are written is not yet known. `tickets` are known already.
+    pub(super) async fn identify(
+        &self,
+        arrivals: &[Arrival],
+        tickets: &[(String, ConversationId)],
+        claim: bool,
+    ) -> Result<Vec<Found>, StoreError> {
         let targets = arrivals.iter().map(Target::of).collect::<Result<Vec<_>, _>>()?;
         let mut view = self.view(arrivals, &targets).await?;
+        for (entry, whose) in tickets {
+            view.tickets.insert(entry.clone(), Some(whose.as_str().to_owned()));
+        }
         let mut found = Vec::with_capacity(arrivals.len());
         let mut first: HashMap<&EventId, ConversationId> = HashMap::new();
         for (arrival, target) in arrivals.iter().zip(&targets) {
             let known = first.get(&arrival.id).cloned();
-            let known = known.map(|id| id.as_str().to_owned()).or_else(|| view.events.get(&arrival.id).cloned().flatten());
+            let known =
+                known.map(|id| id.as_str().to_owned()).or_else(|| view.events.get(&arrival.id).cloned().flatten());
             let one = match known.as_deref().map(|known| (known, ConversationId::parse(known))) {
                 Some((SEEN, _)) => Found::Seen,
                 // Its id is claimed: it goes where it went, or was to go, the first time.
-                Some((_, Some(id))) => Found::Whose(Whose { conversation: id, others: Vec::new(), claimed: Vec::new() }),
+                Some((_, Some(id))) => Found::Whose(Whose::alone(id, true)),
                 _ => self.whose(target, &mut view).await?,
             };
             if let Found::Whose(whose) = &one {
@@ -90,7 +108,9 @@ impl Shared {
             }
             found.push(one);
         }
-        self.claim_ids(arrivals, &view, &mut found).await?;
+        if claim {
+            self.claim_ids(arrivals, &view, &mut found).await?;
+        }
         Ok(found)
     }
 
@@ -118,10 +138,17 @@ impl Shared {
             let kept = self.look_up(index, &entry).await?;
             Ok((entry, kept))
         };
+        let of_ticket = async |entry: String| -> Result<_, StoreError> {
+            let kept = match self.look_up(Index::Tickets, &entry).await? {
+                Some(whose) if self.is_known_by(&whose, &entry).await? => Some(whose),
+                _ => None,
+            };
+            Ok((entry, kept))
+        };
         let (events, identities, tickets) = futures::join!(
             join_all(events.into_iter().map(of_event)),
             join_all(identities.into_iter().map(|key| of_index(Index::Identities, key))),
-            join_all(tickets.into_iter().map(|entry| of_index(Index::Tickets, entry))),
+            join_all(tickets.into_iter().map(of_ticket)),
         );
         Ok(View {
             events: events.into_iter().collect::<Result<_, _>>()?,
@@ -138,17 +165,22 @@ impl Shared {
         answer(self.servers.call(bucket, &request).await)
     }
 
+    /// Whether the commit that wrote a ticket's entry has come to its end: the entry was written before it.
+    pub(super) async fn is_known_by(&self, whose: &str, ticket: &str) -> Result<bool, StoreError> {
+        let Some(conversation) = ConversationId::parse(whose) else { return Ok(false) };
+        let partition = self.partition_of(&conversation);
+        let mut request = ::redis::cmd("ZSCORE");
+        request.arg(self.keys.of(partition, "names")).arg(format!("{conversation} t {ticket}"));
+        Ok(self.read::<Option<u64>>(partition, &request).await?.is_some())
+    }
+
     async fn whose(&self, target: &Target, view: &mut View) -> Result<Found, StoreError> {
         match target {
-            Target::Conversation(id) => {
-                Ok(Found::Whose(Whose { conversation: id.clone(), others: Vec::new(), claimed: Vec::new() }))
-            }
+            Target::Conversation(id) => Ok(Found::Whose(Whose::alone(id.clone(), false))),
             Target::Ticket { desk, ticket } => {
                 let known = view.tickets.get(&ticket_entry(desk, ticket)).cloned().flatten();
                 let known = known.and_then(|known| ConversationId::parse(&known));
-                Ok(known.map_or(Found::Stranger, |conversation| {
-                    Found::Whose(Whose { conversation, others: Vec::new(), claimed: Vec::new() })
-                }))
+                Ok(known.map_or(Found::Stranger, |conversation| Found::Whose(Whose::alone(conversation, false))))
             }
             Target::Customer { keys, former, otherwise } => {
                 let mut claimed = Vec::new();
@@ -159,7 +191,7 @@ impl Shared {
                     if self.claim(&wanted, view, &mut claimed).await? {
                         let others = found.split_off(1);
                         let conversation = found.pop().unwrap_or_else(|| otherwise.clone());
-                        return Ok(Found::Whose(Whose { conversation, others, claimed }));
+                        return Ok(Found::Whose(Whose { conversation, others, claimed, known: false }));
                     }
                 }
                 Err(StoreError::Unavailable("others claim the same identities all the time".into()))
@@ -210,7 +242,7 @@ impl Shared {
             let Some(Some(other)) = quicker.get(&arrival.id) else { continue };
             match (ConversationId::parse(other), &mut *found) {
                 (Some(id), Found::Whose(whose)) if id != whose.conversation => {
-                    *whose = Whose { conversation: id, others: Vec::new(), claimed: Vec::new() };
+                    *whose = Whose::alone(id, true);
                 }
                 (Some(_), _) => {}
                 (None, found) => *found = Found::Seen,
@@ -220,12 +252,7 @@ impl Shared {
     }
 
     /// Writes whose an event's id is, unless somebody has; gives what they have written.
-    pub(super) async fn claim_id(
-        &self,
-        id: &EventId,
-        whose: &str,
-        seconds: u64,
-    ) -> Result<Option<String>, StoreError> {
+    pub(super) async fn claim_id(&self, id: &EventId, whose: &str, seconds: u64) -> Result<Option<String>, StoreError> {
         let key = self.keys.event(id);
         let mut request = ::redis::cmd("SET");
         request.arg(&key).arg(whose).arg("NX").arg("GET").arg("EX").arg(seconds.max(1));

@@ -1,6 +1,6 @@
 //! Reading.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ::redis::{Cmd, FromRedisValue};
 use futures::future::join_all;
@@ -9,7 +9,7 @@ use patchbay_model::{Conversation, ConversationId, EventId, MediaId, Task};
 use serde::de::DeserializeOwned;
 
 use super::Shared;
-use super::codec::{self, answer, decode, readable};
+use super::codec::{self, StreamEntry, answer, decode, readable};
 use super::keys::Index;
 use super::scripts::{LEASE, READ_JOURNAL, READ_LINKS};
 use super::servers::invoke;
@@ -221,7 +221,7 @@ impl Shared {
         let listed = partitions.into_iter().map(|partition| self.listed(partition, filter));
         let listed: Result<Vec<_>, _> = join_all(listed).await.into_iter().collect();
         let mut entries: Vec<_> = listed?.into_iter().flatten().collect();
-        entries.sort_by(|a, b| (b.received, b.position).cmp(&(a.received, a.position)));
+        entries.sort_by_key(|entry| std::cmp::Reverse((entry.received, entry.position)));
         entries.truncate(filter.limit);
         let mut wanted: BTreeMap<Partition, Vec<EventId>> = BTreeMap::new();
         for entry in &entries {
@@ -237,6 +237,15 @@ impl Shared {
     /// A partition's entries that match, newest first.
     async fn listed(&self, partition: Partition, filter: &EventFilter) -> Result<Vec<Listed>, StoreError> {
         let since = Self::moment(filter.since.unwrap_or_default());
+        let waiting: Option<BTreeSet<String>> = match filter.pending {
+            false => None,
+            true => {
+                let mut request = ::redis::cmd("ZRANGE");
+                request.arg(self.keys.of(partition, "journal")).arg(0).arg(-1);
+                Some(self.read(partition, &request).await?)
+            }
+        };
+        let waits = |entry: &Listed| waiting.as_ref().is_none_or(|waiting| waiting.contains(entry.id.as_str()));
         let mut found = Vec::new();
         let mut offset = 0;
         while found.len() < filter.limit {
@@ -261,7 +270,8 @@ impl Shared {
             offset += piece;
             let last = entries.len() < piece;
             let wanted = filter.kind.as_deref();
-            found.extend(entries.into_iter().filter(|entry| wanted.is_none_or(|kind| is_or_below(&entry.kind, kind))));
+            let entries = entries.into_iter().filter(|entry| wanted.is_none_or(|kind| is_or_below(&entry.kind, kind)));
+            found.extend(entries.filter(waits));
             if last {
                 break;
             }
@@ -297,7 +307,7 @@ impl Shared {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let newest = self.everywhere::<Vec<(String, Vec<(String, Vec<u8>)>)>>("reports", |key| {
+        let newest = self.everywhere::<Vec<StreamEntry>>("reports", |key| {
             let mut request = ::redis::cmd("XREVRANGE");
             request.arg(key).arg("+").arg("-").arg("COUNT").arg(limit.min(10_000));
             request

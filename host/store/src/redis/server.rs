@@ -155,7 +155,7 @@ impl Server {
     pub(super) async fn send(&self, request: &Cmd) -> Result<Value, Trouble> {
         let lane = self.lane();
         let (number, mut connection) = self.connection(lane).await?;
-        let answer = connection.send_packed_command(request).await;
+        let answer = connection.send_packed_command(request).await.and_then(Value::extract_error);
         self.judge(lane, number, answer)
     }
 
@@ -226,7 +226,8 @@ impl Server {
     pub(super) async fn ask_once(&self, request: &Cmd) -> Result<Value, Trouble> {
         let connection = self.client.get_multiplexed_async_connection_with_config(&timeouts()).await;
         let mut connection = connection.map_err(|error| Trouble::of(&error))?;
-        connection.send_packed_command(request).await.map_err(|error| Trouble::of(&error))
+        let answer = connection.send_packed_command(request).await.and_then(Value::extract_error);
+        answer.map_err(|error| Trouble::of(&error))
     }
 
     /// Lets go of all connections.
@@ -318,11 +319,7 @@ fn existing(lane: &Lane) -> Option<(u64, MultiplexedConnection)> {
 }
 
 /// A client for an address; makes no connection.
-pub(super) fn client(
-    address: &str,
-    options: &RedisOptions,
-    login: RedisConnectionInfo,
-) -> Result<Client, StoreError> {
+pub(super) fn client(address: &str, options: &RedisOptions, login: RedisConnectionInfo) -> Result<Client, StoreError> {
     let (host, port) = split(address)?;
     let wrong = |error: RedisError| StoreError::Unsuitable(format!("Redis at {address}: {error}"));
     match &options.tls {
@@ -349,7 +346,9 @@ pub(super) fn timeouts() -> AsyncConnectionConfig {
 fn split(address: &str) -> Result<(String, u16), StoreError> {
     let parts = address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
     let (host, port) = parts.ok_or_else(|| {
-        StoreError::Unsuitable(format!("{address} is no address of a Redis: write host:port, as in redis.internal:6379"))
+        StoreError::Unsuitable(format!(
+            "{address} is no address of a Redis: write host:port, as in redis.internal:6379"
+        ))
     })?;
     Ok((host.trim_start_matches('[').trim_end_matches(']').to_owned(), port))
 }

@@ -90,6 +90,8 @@ impl Servers {
     pub(super) fn settle_in(&self, home: Home) {
         *lock(&self.histories) = vec![None; usize::from(home.keys.partitions())];
         let _once = self.home.set(home);
+        // Whoever is there now is who all that follow are compared with.
+        self.observed.store(u64::MAX, Ordering::Release);
         self.observe();
     }
 
@@ -237,7 +239,8 @@ impl Servers {
                 Trouble::Moved | Trouble::NotMaster | Trouble::Dropped(_) | Trouble::Away(_) => {
                     let before = self.current();
                     let refreshed = self.refresh().await;
-                    let same = self.current().map(|map| topology::outline(&map)) == before.map(|map| topology::outline(&map));
+                    let same =
+                        self.current().map(|map| topology::outline(&map)) == before.map(|map| topology::outline(&map));
                     if refreshed.is_err() || (same && matches!(trouble, Trouble::Away(_))) {
                         return Err(trouble);
                     }
@@ -283,7 +286,10 @@ impl Servers {
 }
 
 /// A script for some keys, to which arguments are added.
-pub(super) fn invoke<'k>(script: &Script, keys: impl IntoIterator<Item = &'k String, IntoIter: ExactSizeIterator>) -> Cmd {
+pub(super) fn invoke<'k>(
+    script: &Script,
+    keys: impl IntoIterator<Item = &'k String, IntoIter: ExactSizeIterator>,
+) -> Cmd {
     let keys = keys.into_iter();
     let mut request = ::redis::cmd("EVALSHA");
     request.arg(script.hash()).arg(keys.len());

@@ -7,7 +7,7 @@ use patchbay_model::task::DeadLetter;
 use patchbay_model::{ConversationId, Task, Timestamp};
 
 use super::Shared;
-use super::codec::{decode, readable};
+use super::codec::{StreamEntry, decode, readable};
 use super::keys::Index;
 use super::scripts::{DISOWN, FORGET, THIN_EVENTS, THIN_LETTERS};
 use super::servers::invoke;
@@ -77,7 +77,7 @@ impl Shared {
         let key = self.keys.of(lease.partition, "reports");
         let mut request = ::redis::cmd("XRANGE");
         request.arg(&key).arg("-").arg("+").arg("COUNT").arg(PIECE);
-        let oldest: Vec<(String, Vec<(String, Vec<u8>)>)> = self.read(lease.partition, &request).await?;
+        let oldest: Vec<StreamEntry> = self.read(lease.partition, &request).await?;
         let past = oldest.iter().filter(|(id, fields)| {
             let report = fields.first().and_then(|(_, json)| readable(decode::<Report>("report", id, json)));
             report.is_none_or(|report| report.at.as_millis() <= until)
@@ -112,7 +112,12 @@ impl Shared {
                 busy = Some(self.busy(lease).await?);
             }
             for conversation in quiet.iter().filter_map(|id| ConversationId::parse(id)) {
-                if busy.as_ref().is_some_and(|busy| busy.contains(&conversation)) {
+                // What arrives at a joined one is passed on for ever.
+                let joined = async || {
+                    let state = self.conversation(&conversation).await;
+                    state.is_ok_and(|state| state.is_some_and(|state| state.value.joined.is_some()))
+                };
+                if busy.as_ref().is_some_and(|busy| busy.contains(&conversation)) || joined().await {
                     offset += 1;
                 } else {
                     removed += self.forget(lease, &conversation, until).await?;

@@ -63,7 +63,8 @@ async fn ask_sentinel(servers: &Servers, address: &str) -> Result<(u64, String),
 
 /// The masters of a Cluster and their slots, by the first node that answers.
 pub(super) async fn cluster(servers: &Servers) -> Result<Map, StoreError> {
-    let known = servers.current().map(|map| map.servers.iter().map(|server| server.address.clone()).collect::<Vec<_>>());
+    let known =
+        servers.current().map(|map| map.servers.iter().map(|server| server.address.clone()).collect::<Vec<_>>());
     let mut request = ::redis::cmd("CLUSTER");
     request.arg("SLOTS");
     let mut problems = Vec::new();

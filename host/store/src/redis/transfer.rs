@@ -8,16 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use super::Shared;
 use super::append::Entry;
-use super::codec::{self, decode, encode, readable};
+use super::codec::{self, StreamEntry, decode, encode, readable};
 use super::identify::{SEEN, Whose};
 use super::keys::{Index, ticket_entry};
 use super::scripts::IMPORT;
 use super::server::lock;
 use super::servers::invoke;
 use crate::embedded::append::FORMER;
-use crate::{
-    EventRecord, ExportPage, IDS_KEPT, Link, MediaRecord, Partition, Record, Report, StoreError, Timer,
-};
+use crate::{EventRecord, ExportPage, IDS_KEPT, Link, MediaRecord, Partition, Record, Report, StoreError, Timer};
 
 /// Things in one piece of an export.
 const PIECE: usize = 500;
@@ -117,7 +115,11 @@ impl Shared {
                 request.arg(self.keys.of(partition, "journal")).arg(0).arg(-1);
                 let waiting: std::collections::BTreeSet<String> = self.read(partition, &request).await?;
                 let ids = all.iter().filter_map(|entry| EventId::parse(entry.split(' ').nth(1)?));
-                ids.map(|id| { let waits = waiting.contains(id.as_str()); Item::Event(id, waits) }).collect()
+                ids.map(|id| {
+                    let waits = waiting.contains(id.as_str());
+                    Item::Event(id, waits)
+                })
+                .collect()
             }
             "seen" => {
                 let seen = self.seen(partition).await?.into_iter();
@@ -126,7 +128,9 @@ impl Shared {
             "identities" => {
                 let entries = self.scan_index(partition, Index::Identities).await?.into_iter();
                 let entries = entries.filter_map(|(key, value)| Some((key, whose(&value)?)));
-                entries.map(|(key, (conversation, former))| ready(Record::Identity { key, conversation, former })).collect()
+                entries
+                    .map(|(key, (conversation, former))| ready(Record::Identity { key, conversation, former }))
+                    .collect()
             }
             "tickets" => {
                 let entries = self.scan_index(partition, Index::Tickets).await?.into_iter();
@@ -145,7 +149,9 @@ impl Shared {
                 });
                 entries.map(ready).collect()
             }
-            "tasks" => self.all(partition, part, |id, json| Ok(Record::Task(Box::new(decode("task", id, json)?)))).await?,
+            "tasks" => {
+                self.all(partition, part, |id, json| Ok(Record::Task(Box::new(decode("task", id, json)?)))).await?
+            }
             "timers" => {
                 let of = |name: &str, value: &[u8]| Ok(Record::Timer(decode("timer", name, codec::timer(value))?));
                 self.all(partition, part, of).await?
@@ -178,7 +184,7 @@ impl Shared {
     async fn told(&self, partition: Partition) -> Result<Vec<Report>, StoreError> {
         let mut request = ::redis::cmd("XRANGE");
         request.arg(self.keys.of(partition, "reports")).arg("-").arg("+");
-        let entries: Vec<(String, Vec<(String, Vec<u8>)>)> = self.read(partition, &request).await?;
+        let entries: Vec<StreamEntry> = self.read(partition, &request).await?;
         let fields = entries.iter().flat_map(|(id, fields)| fields.iter().map(move |(_, json)| (id, json)));
         Ok(fields.filter_map(|(id, json)| readable(decode("report", id, json))).collect())
     }
@@ -207,7 +213,7 @@ impl Shared {
                 Record::Event { conversation, arrival, others, pending, .. } => {
                     let id = arrival.id.clone();
                     self.claim_id(&id, conversation.as_str(), IDS_KEPT.as_secs()).await?;
-                    let whose = Whose { conversation, others, claimed: Vec::new() };
+                    let whose = Whose { conversation, others, claimed: Vec::new(), known: false };
                     let entry = Entry::new(self.place(), &whose, *arrival)?;
                     events.entry(self.partition_of(&whose.conversation)).or_default().push((pending, entry));
                 }

@@ -110,7 +110,8 @@ impl Shared {
         for (id, value) in self.scan(partition, "conversations").await? {
             let state = codec::conversation(&value).map(|(_, json)| decode::<Conversation>("conversation", &id, json));
             let whose = state.map(|state| state.map(|state| state.id));
-            let whose = whose.unwrap_or_else(|| Err(StoreError::Corrupt(format!("conversation {id}: it has no version"))));
+            let whose =
+                whose.unwrap_or_else(|| Err(StoreError::Corrupt(format!("conversation {id}: it has no version"))));
             self.judge(partition, &format!("conversation {id}"), whose, found);
         }
         for (id, json) in self.scan(partition, "tasks").await? {

@@ -144,8 +144,12 @@ pub(crate) async fn the_surest_known_identity_wins(instance: &mut impl Instance)
 pub(crate) async fn identities_belong_to_a_channel(instance: &mut impl Instance) {
     let store = instance.store();
     let identities: Vec<Identity> = vec![phone("447700900001")];
-    let route =
-        |name| Route::Customer { channel: channel(name), identities: identities.clone(), former: Vec::new(), profile: Default::default() };
+    let route = |name| Route::Customer {
+        channel: channel(name),
+        identities: identities.clone(),
+        former: Vec::new(),
+        profile: Default::default(),
+    };
     let support = one(&store, arrival("1", route("support"))).await;
     let sales = one(&store, arrival("2", route("sales"))).await;
     assert_ne!(support, sales);

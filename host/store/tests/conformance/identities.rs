@@ -8,6 +8,10 @@ use patchbay_store::{Appended, Store};
 use super::Instance;
 use super::data::{arrival, changed, channel, customer, event_id, phone, user};
 
+fn only(identity: &Identity) -> &[Identity] {
+    std::slice::from_ref(identity)
+}
+
 /// Appends an event and gives its conversation and the others that it names.
 async fn arrive(store: &Arc<dyn Store>, name: &str, route: Route) -> (ConversationId, Vec<ConversationId>) {
     let appended = store.append(vec![arrival(name, route)]).await.unwrap();
@@ -28,8 +32,8 @@ async fn from(store: &Arc<dyn Store>, name: &str, identities: &[Identity]) -> Co
 pub(crate) async fn a_number_is_changed_and_then_used(instance: &mut impl Instance) {
     let store = instance.store();
     let (old, new) = (phone("447700900001"), phone("447700900002"));
-    let before = from(&store, "before", std::slice::from_ref(&old)).await;
-    let notice = changed(std::slice::from_ref(&new), std::slice::from_ref(&old));
+    let before = from(&store, "before", only(&old)).await;
+    let notice = changed(only(&new), only(&old));
     assert_eq!(arrive(&store, "notice", notice).await, (before.clone(), Vec::new()));
     instance.reopen().await;
     let store = instance.store();
@@ -41,10 +45,10 @@ pub(crate) async fn a_number_is_changed_and_then_used(instance: &mut impl Instan
 pub(crate) async fn a_number_is_used_before_its_change_is_told(instance: &mut impl Instance) {
     let store = instance.store();
     let (old, new) = (phone("447700900001"), phone("447700900002"));
-    let before = from(&store, "before", std::slice::from_ref(&old)).await;
-    let fresh = from(&store, "after", std::slice::from_ref(&new)).await;
+    let before = from(&store, "before", only(&old)).await;
+    let fresh = from(&store, "after", only(&new)).await;
     assert_ne!(before, fresh);
-    let notice = || changed(std::slice::from_ref(&new), std::slice::from_ref(&old));
+    let notice = || changed(only(&new), only(&old));
     // The surest identity's conversation has it, and the other one is named, to be joined.
     assert_eq!(arrive(&store, "notice", notice()).await, (fresh.clone(), vec![before.clone()]));
     instance.reopen().await;
@@ -58,14 +62,14 @@ pub(crate) async fn a_number_is_used_before_its_change_is_told(instance: &mut im
 pub(crate) async fn a_number_is_given_to_a_new_person(instance: &mut impl Instance) {
     let store = instance.store();
     let (old, new, stranger) = (phone("447700900001"), phone("447700900002"), user("GB.2"));
-    let first = from(&store, "before", std::slice::from_ref(&old)).await;
-    arrive(&store, "notice", changed(&[new.clone()], &[old.clone()])).await;
+    let first = from(&store, "before", only(&old)).await;
+    arrive(&store, "notice", changed(only(&new), only(&old))).await;
     // Somebody whom nobody knows, by something surer, with the number that was given up.
     let second = from(&store, "stranger", &[stranger.clone(), old.clone()]).await;
     assert_ne!(second, first);
-    assert_eq!(from(&store, "by number", std::slice::from_ref(&old)).await, second, "the number is theirs now");
+    assert_eq!(from(&store, "by number", only(&old)).await, second, "the number is theirs now");
     assert_eq!(from(&store, "by user", &[stranger]).await, second);
-    assert_eq!(from(&store, "the first one", &[new.clone()]).await, first);
+    assert_eq!(from(&store, "the first one", only(&new)).await, first);
     // It is no former number any more, so that a known person with it is the same as the second one.
     assert_eq!(arrive(&store, "both", customer(&[new, old])).await, (first, vec![second]));
 }
@@ -74,7 +78,7 @@ pub(crate) async fn a_former_number_of_a_known_person_stays_theirs(instance: &mu
     let store = instance.store();
     let (old, id) = (phone("447700900001"), user("GB.1"));
     let first = from(&store, "before", &[id.clone(), old.clone()]).await;
-    arrive(&store, "notice", changed(&[id.clone()], &[old.clone()])).await;
+    arrive(&store, "notice", changed(only(&id), only(&old))).await;
     // The surer identity is known: it is nobody new.
     assert_eq!(from(&store, "with both", &[id, old.clone()]).await, first);
     assert_eq!(from(&store, "by number", &[old]).await, first);
@@ -83,9 +87,9 @@ pub(crate) async fn a_former_number_of_a_known_person_stays_theirs(instance: &mu
 pub(crate) async fn a_former_identity_that_nobody_had_leads_here(instance: &mut impl Instance) {
     let store = instance.store();
     let (old, new) = (phone("447700900001"), phone("447700900002"));
-    let (first, others) = arrive(&store, "notice", changed(&[new.clone()], &[old.clone()])).await;
+    let (first, others) = arrive(&store, "notice", changed(only(&new), only(&old))).await;
     assert_eq!(others, []);
-    assert_eq!(from(&store, "late", std::slice::from_ref(&old)).await, first);
+    assert_eq!(from(&store, "late", only(&old)).await, first);
     assert_eq!(from(&store, "new", &[new]).await, first);
     let second = from(&store, "stranger", &[user("GB.2"), old.clone()]).await;
     assert_ne!(second, first);
@@ -95,9 +99,9 @@ pub(crate) async fn a_former_identity_that_nobody_had_leads_here(instance: &mut 
 pub(crate) async fn two_known_conversations_meet(instance: &mut impl Instance) {
     let store = instance.store();
     let (number, id, other) = (phone("447700900001"), user("GB.1"), phone("447700900002"));
-    let by_number = from(&store, "number", std::slice::from_ref(&number)).await;
-    let by_user = from(&store, "user", std::slice::from_ref(&id)).await;
-    let by_other = from(&store, "other", std::slice::from_ref(&other)).await;
+    let by_number = from(&store, "number", only(&number)).await;
+    let by_user = from(&store, "user", only(&id)).await;
+    let by_other = from(&store, "other", only(&other)).await;
     let all = [id.clone(), number.clone(), other];
     assert_eq!(
         arrive(&store, "all", customer(&all)).await,
@@ -114,8 +118,8 @@ pub(crate) async fn two_known_conversations_meet(instance: &mut impl Instance) {
 pub(crate) async fn others_are_in_the_journal_too(instance: &mut impl Instance) {
     let store = instance.store();
     let (number, id) = (phone("447700900001"), user("GB.1"));
-    let by_number = from(&store, "number", std::slice::from_ref(&number)).await;
-    let by_user = from(&store, "user", std::slice::from_ref(&id)).await;
+    let by_number = from(&store, "number", only(&number)).await;
+    let by_user = from(&store, "user", only(&id)).await;
     arrive(&store, "both", customer(&[id, number])).await;
     let lease = super::own(&store, &by_user).await;
     let waiting = super::journal(&store, &lease).await;

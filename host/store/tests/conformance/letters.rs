@@ -39,10 +39,8 @@ pub(crate) async fn a_dead_letter_is_replaced(instance: &mut impl Instance) {
     let id = conversation_id("a");
     let (lease, one) = (own(&store, &id).await, task("one", &id, 1));
     let put = |task: &Task| Commit { put_tasks: vec![task.clone()], ..Commit::default() };
-    let die = |letter: &patchbay_model::task::DeadLetter| Commit {
-        dead_letters: vec![letter.clone()],
-        ..Commit::default()
-    };
+    let die =
+        |letter: &patchbay_model::task::DeadLetter| Commit { dead_letters: vec![letter.clone()], ..Commit::default() };
     store.commit(&lease, put(&one)).await.unwrap();
     store.commit(&lease, die(&dead(one.clone(), 5))).await.unwrap();
     // It lives and dies again: the letter is the new one, at the new time.

@@ -4,6 +4,7 @@
 pub(crate) mod appending;
 pub(crate) mod commits;
 pub(crate) mod data;
+pub(crate) mod expected;
 pub(crate) mod identities;
 pub(crate) mod lanes;
 pub(crate) mod leases;

@@ -5,20 +5,21 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use patchbay_model::task::DeadLetter;
-use patchbay_model::{Arrival, ConversationId, EventId, Route, Task, TaskId, Ticket};
+use patchbay_model::{Arrival, ConversationId, Route, Task, TaskId, Ticket};
 use patchbay_store::{
-    Appended, ClearedTimer, Commit, EventFilter, Lease, Link, LinkChange, Partition, Position, Store, StoreError, Timer,
+    Appended, ClearedTimer, Commit, EventFilter, Lease, LinkChange, Partition, Position, Removed, Retention, Store,
+    StoreError,
 };
 use proptest::prelude::prop;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::data::{
-    arrival, at, conversation, conversation_id, customer, dead, event_id, known, phone, task, task_id, ticket,
+    arrival, at, changed, conversation, conversation_id, dead, event_id, known, phone, task, task_id, ticket,
     ticket_route, timer, user,
 };
+use super::expected::Model;
 use super::plans::{Change, NAMES, Operation, Plan, To, operation};
-use super::{Instance, journal};
+use super::{Instance, journal, upkeep};
 
 /// Gives a fresh instance.
 pub(crate) type Make = fn() -> Pin<Box<dyn Future<Output = Box<dyn Instance>>>>;
@@ -42,116 +43,6 @@ pub(crate) fn check(make: Make) {
     }
 }
 
-/// What the store should hold.
-#[derive(Default)]
-struct Model {
-    /// In the order of their positions.
-    events: Vec<(EventId, ConversationId)>,
-    pending: BTreeSet<EventId>,
-    identities: BTreeMap<String, ConversationId>,
-    states: BTreeMap<ConversationId, (u64, String)>,
-    tasks: BTreeMap<TaskId, Task>,
-    dead: BTreeMap<TaskId, DeadLetter>,
-    timers: BTreeMap<(ConversationId, String), Timer>,
-    links: BTreeMap<(ConversationId, String), Link>,
-    tickets: BTreeMap<String, ConversationId>,
-}
-
-impl Model {
-    fn append(&mut self, arrival: &Arrival) -> Option<ConversationId> {
-        if self.events.iter().any(|(id, _)| *id == arrival.id) {
-            return None;
-        }
-        let conversation = match &arrival.route {
-            Route::Ticket { ticket, .. } => self.tickets.get(ticket)?.clone(),
-            Route::Customer { channel, identities, .. } => {
-                let keys: Vec<_> = identities.iter().map(|identity| identity.key(&channel.id)).collect();
-                let found = keys.iter().find_map(|key| self.identities.get(key).cloned());
-                let chosen = found.unwrap_or_else(|| arrival.route.new_conversation().unwrap());
-                for key in keys {
-                    self.identities.entry(key).or_insert_with(|| chosen.clone());
-                }
-                chosen
-            }
-            route => route.new_conversation().unwrap(),
-        };
-        self.events.push((arrival.id.clone(), conversation.clone()));
-        self.pending.insert(arrival.id.clone());
-        Some(conversation)
-    }
-
-    /// Applies a commit whose event, if it has one, is `handled`.
-    fn commit(&mut self, commit: &Commit, handled: Option<&EventId>) {
-        if let Some(event) = handled {
-            self.pending.remove(event);
-        }
-        if let Some((version, state)) = &commit.conversation {
-            self.states.insert(state.id.clone(), (version + 1, state.attributes["note"].clone()));
-        }
-        for id in &commit.finished_tasks {
-            self.tasks.remove(id);
-        }
-        for letter in &commit.dead_letters {
-            self.tasks.remove(&letter.task.id);
-            self.dead.insert(letter.task.id.clone(), letter.clone());
-        }
-        for id in &commit.settled_letters {
-            self.dead.remove(id);
-        }
-        self.tasks.extend(commit.put_tasks.iter().map(|task| (task.id.clone(), task.clone())));
-        for ClearedTimer { conversation, name, at } in &commit.cleared_timers {
-            let key = (conversation.clone(), name.clone());
-            if self.timers.get(&key).is_some_and(|timer| at.is_none_or(|at| timer.at == at)) {
-                self.timers.remove(&key);
-            }
-        }
-        for timer in &commit.set_timers {
-            self.timers.insert((timer.conversation.clone(), timer.name.clone()), timer.clone());
-        }
-        for change in &commit.links {
-            self.change(change);
-        }
-        for arrival in &commit.append {
-            self.append(arrival);
-        }
-    }
-
-    fn change(&mut self, change: &LinkChange) {
-        let key = (change.conversation().clone(), change.desk().to_owned());
-        let link = self.links.get_mut(&key);
-        let named = match (change, link) {
-            (LinkChange::Written { conversation, ticket, entry, .. }, None) => {
-                let link = Link {
-                    conversation: conversation.clone(),
-                    ticket: ticket.clone(),
-                    entries: entry.iter().cloned().collect(),
-                };
-                self.links.insert(key, link);
-                Some(ticket.id.clone())
-            }
-            (LinkChange::Written { ticket, read, entry, .. }, Some(link)) => {
-                if [Some(&ticket.id), read.as_ref()].contains(&Some(&link.ticket.id)) {
-                    link.ticket = ticket.clone();
-                }
-                link.entries.extend(entry.clone());
-                Some(ticket.id.clone())
-            }
-            (LinkChange::Status { status, .. }, Some(link)) => {
-                link.ticket.status = status.clone();
-                None
-            }
-            (LinkChange::Moved { to, .. }, Some(link)) => {
-                link.ticket.id = to.clone();
-                Some(to.clone())
-            }
-            (LinkChange::Status { .. } | LinkChange::Moved { .. }, None) => None,
-        };
-        if let Some(id) = named {
-            self.tickets.entry(id).or_insert_with(|| change.conversation().clone());
-        }
-    }
-}
-
 struct Run {
     instance: Box<dyn Instance>,
     leases: Vec<Lease>,
@@ -168,21 +59,28 @@ async fn own_all(store: &dyn Store) -> Vec<Lease> {
     leases
 }
 
-fn incoming((name, to): &(u8, To)) -> Arrival {
+/// An arrival, accepted in a step.
+fn incoming((name, to): &(u8, To), step: u64) -> Arrival {
+    Arrival { received_at: at(step), ..bare(*name, to) }
+}
+
+fn bare(name: u8, to: &To) -> Arrival {
     let event = format!("event {name}");
     match to {
         To::Conversation(n) => known(&event, &conversation_id(&format!("{n}"))),
         To::Ticket(n) => arrival(&event, ticket_route("desk", &format!("{n}"))),
-        To::Customer(bits) => {
+        To::Customer(bits, former) => {
             let all = [phone("1"), phone("2"), user("1"), user("2")];
-            let mut some: Vec<_> = (0..4).filter(|n| bits & (1 << n) != 0).map(|n| all[n].clone()).collect();
+            let chosen = |bits: u8| (0..4).filter(|n| bits & (1 << n) != 0).map(|n| all[n].clone()).collect::<Vec<_>>();
+            let mut some = chosen(*bits);
             if some.is_empty() {
                 some.push(phone("3"));
             }
             if bits & 16 != 0 {
                 some.reverse();
             }
-            arrival(&event, customer(&some))
+            // Nobody is known by an identity and was known by it until now.
+            arrival(&event, changed(&some, &chosen(former & !bits)))
         }
     }
 }
@@ -202,11 +100,11 @@ impl Run {
         let store = self.instance.store();
         match operation {
             Operation::Append(arrivals) => {
-                let arrivals: Vec<_> = arrivals.iter().map(incoming).collect();
+                let arrivals: Vec<_> = arrivals.iter().map(|one| incoming(one, self.step)).collect();
                 let appended = store.append(arrivals.clone()).await.unwrap();
                 assert_eq!(appended.len(), arrivals.len());
                 for (arrival, appended) in arrivals.iter().zip(appended) {
-                    let known = self.model.events.iter().any(|(id, _)| *id == arrival.id);
+                    let known = self.model.seen.contains(&arrival.id);
                     let expected = match self.model.append(arrival) {
                         Some(conversation) => {
                             Appended::New { partition: store.partition_of(&conversation), conversation }
@@ -218,6 +116,22 @@ impl Run {
                 }
             }
             Operation::Commit(plan) => self.commit(&store, plan).await,
+            Operation::ThinOut(events, raw, letters) => {
+                // The clock stands at day 1: ids are not forgotten, and what is so many steps old is past its time.
+                let now = upkeep::days(1);
+                let kept = |steps: u8| Some(now.since(at(steps.into())));
+                let retention = Retention {
+                    events: kept(events),
+                    raw: kept(raw),
+                    dead_letters: kept(letters),
+                    ..Retention::default()
+                };
+                let removed = upkeep::thin_out(&store, &self.leases, &retention, now).await;
+                let expected = self.model.thin_out(at(events.into()), at(raw.into()), at(letters.into()));
+                // Raw JSON may go by itself before its event does.
+                assert_eq!(Removed { raw: 0, ..removed }, Removed { raw: 0, ..expected });
+                assert!(removed.raw >= expected.raw, "{removed:?} {expected:?}");
+            }
             Operation::Reopen => {
                 drop(store);
                 self.instance.reopen().await;
@@ -247,7 +161,7 @@ impl Run {
             set_timers: names(&plan.set).iter().map(|name| timer(name, &id, step)).collect(),
             cleared_timers: plan.clear.iter().map(|(name, how)| self.cleared(&id, *name, *how)).collect(),
             links: plan.link.iter().map(|change| change_of(change, &id, step)).collect(),
-            append: plan.append.iter().map(incoming).collect(),
+            append: plan.append.iter().map(|one| incoming(one, step)).filter(|one| self.follows(one, &lease)).collect(),
             ..Commit::default()
         };
         let answer = store.commit(&lease, commit.clone()).await;
@@ -272,6 +186,17 @@ impl Run {
         }
     }
 
+    /// Whether an event may follow from one of the lease's partition: it must belong there.
+    fn follows(&self, arrival: &Arrival, lease: &Lease) -> bool {
+        let whose = match &arrival.route {
+            Route::Conversation(id) => Some(id),
+            Route::Ticket { ticket, .. } => self.model.tickets.get(ticket),
+            // Who comes from outside is appended, not committed.
+            Route::Customer { .. } | Route::Account(_) => return false,
+        };
+        whose.is_none_or(|id| self.instance.store().partition_of(id) == lease.partition)
+    }
+
     fn cleared(&self, id: &ConversationId, name: u8, how: u8) -> ClearedTimer {
         let name = format!("{name}");
         let set = self.model.timers.get(&(id.clone(), name.clone())).map(|timer| timer.at);
@@ -290,9 +215,12 @@ impl Run {
             let mine = |id: &ConversationId| store.partition_of(id) == lease.partition;
             let pending = store.load(lease).await.unwrap();
             let waiting = journal(&store, lease).await.into_iter();
-            let waiting: Vec<_> = waiting.map(|record| (record.event.id, record.event.conversation)).collect();
-            let expected = model.events.iter().filter(|(id, of)| mine(of) && model.pending.contains(id));
-            assert_eq!(waiting, expected.cloned().collect::<Vec<_>>());
+            let waiting: Vec<_> =
+                waiting.map(|record| (record.event.id, record.event.conversation, record.others)).collect();
+            let expected =
+                model.events.iter().filter(|kept| mine(&kept.conversation) && model.pending.contains(&kept.id));
+            let expected = expected.map(|kept| (kept.id.clone(), kept.conversation.clone(), kept.others.clone()));
+            assert_eq!(waiting, expected.collect::<Vec<_>>());
             let mut tasks: Vec<_> = model.tasks.values().filter(|task| mine(&task.conversation)).cloned().collect();
             tasks.sort_by_key(|task| (task.conversation.clone(), task.lane.clone(), task.sequence, task.id.clone()));
             assert_eq!(pending.tasks, tasks);
@@ -309,23 +237,30 @@ impl Run {
             let task = task_of(name, &id).id;
             assert_eq!(store.task(&task).await.unwrap(), model.tasks.get(&task).cloned());
             let mut events =
-                model.events.iter().filter(|(_, of)| *of == id).map(|(event, _)| event).collect::<Vec<_>>();
+                model.events.iter().filter(|kept| kept.conversation == id).map(|kept| &kept.id).collect::<Vec<_>>();
             events.reverse();
             let filter = EventFilter { conversation: Some(id), limit: 100, ..EventFilter::default() };
             let listed = store.events(&filter).await.unwrap();
             assert_eq!(listed.iter().map(|record| &record.event.id).collect::<Vec<_>>(), events);
         }
         let all = store.events(&EventFilter { limit: 100, ..EventFilter::default() }).await.unwrap();
-        let all: Vec<_> = all.into_iter().map(|record| (record.event.id, record.event.conversation)).collect();
-        assert_eq!(all, model.events.iter().rev().cloned().collect::<Vec<_>>());
+        let all: Vec<_> =
+            all.into_iter().map(|record| (record.event.id, record.event.conversation, record.raw.is_some())).collect();
+        let expected = model.events.iter().rev();
+        let expected = expected.map(|kept| (kept.id.clone(), kept.conversation.clone(), kept.raw));
+        assert_eq!(all, expected.collect::<Vec<_>>());
         for number in 0..40 {
             let id = event_id(&format!("event {number}"));
-            let expected = model.events.iter().any(|(event, _)| *event == id);
+            let expected = model.events.iter().any(|kept| kept.id == id);
             assert_eq!(store.event(&id).await.unwrap().is_some(), expected);
         }
         let letters: BTreeMap<_, _> =
             store.dead_letters(100).await.unwrap().into_iter().map(|letter| (letter.task.id.clone(), letter)).collect();
         assert_eq!(letters, model.dead);
+        for name in 0..NAMES {
+            let task = task_of(name, &conversation_id(&format!("{name}"))).id;
+            assert_eq!(store.dead_letter(&task).await.unwrap().as_ref(), model.dead.get(&task));
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use patchbay_store::{
 };
 
 use super::data::{
-    arrival, at, changed, conversation, conversation_id, customer, dead, event_id, known, phone, report, task, ticket_route,
-    timer, user, written,
+    arrival, at, changed, conversation, conversation_id, customer, dead, event_id, known, phone, report, task,
+    ticket_route, timer, user, written,
 };
 use super::upkeep::{days, kept, own_all, thin_out};
 use super::{Instance, journal};
@@ -63,7 +63,8 @@ async fn fill(store: &Arc<dyn Store>) -> Vec<ConversationId> {
         ids.push(conversation);
     }
     let lease = |id: &ConversationId| leases[usize::from(store.partition_of(id).0)].clone();
-    let half: Vec<_> = journal(store, &lease(&a)).await.into_iter().filter(|record| record.event.conversation == a).collect();
+    let half: Vec<_> =
+        journal(store, &lease(&a)).await.into_iter().filter(|record| record.event.conversation == a).collect();
     for (version, record) in (0..).zip(half.iter().take(20)) {
         let commit = Commit {
             handled: Some(record.position),
@@ -72,11 +73,8 @@ async fn fill(store: &Arc<dyn Store>) -> Vec<ConversationId> {
         };
         store.commit(&lease(&a), commit).await.unwrap();
     }
-    let media = MediaRecord {
-        id: photo(),
-        conversation: a.clone(),
-        state: MediaState::Failed { reason: "gone".into() },
-    };
+    let media =
+        MediaRecord { id: photo(), conversation: a.clone(), state: MediaState::Failed { reason: "gone".into() } };
     let commit = Commit {
         put_tasks: vec![task("1", &a, 1), task("2", &a, 2)],
         set_timers: vec![timer("1", &a, 5)],
@@ -86,7 +84,8 @@ async fn fill(store: &Arc<dyn Store>) -> Vec<ConversationId> {
         ..Commit::default()
     };
     store.commit(&lease(&a), commit).await.unwrap();
-    let moved = patchbay_store::LinkChange::Moved { conversation: a.clone(), desk: "zendesk".into(), to: "4712".into() };
+    let moved =
+        patchbay_store::LinkChange::Moved { conversation: a.clone(), desk: "zendesk".into(), to: "4712".into() };
     let died = Commit { dead_letters: vec![dead(task("2", &a, 2), 1)], links: vec![moved], ..Commit::default() };
     store.commit(&lease(&a), died).await.unwrap();
     let with_state = Commit { conversation: Some((0, conversation(&b, "b"))), ..Commit::default() };

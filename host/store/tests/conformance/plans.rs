@@ -9,8 +9,9 @@ pub(crate) const NAMES: u8 = 4;
 #[derive(Clone, Debug)]
 pub(crate) enum To {
     Conversation(u8),
-    /// Bits: which of two phone numbers and two user ids, and whether the phone numbers come first.
-    Customer(u8),
+    /// Bits: which of two phone numbers and two user ids, and whether the user ids come first; and which of them are
+    /// former ones, in the same bits.
+    Customer(u8, u8),
     Ticket(u8),
 }
 
@@ -48,13 +49,15 @@ pub(crate) struct Plan {
 pub(crate) enum Operation {
     Append(Vec<(u8, To)>),
     Commit(Plan),
+    /// So many steps after the beginning is past its time: for events, raw JSON, dead letters.
+    ThinOut(u8, u8, u8),
     Reopen,
 }
 
 fn to() -> impl Strategy<Value = To> {
     prop_oneof![
         (0..NAMES).prop_map(To::Conversation),
-        (0u8..32).prop_map(To::Customer),
+        (0u8..32, prop_oneof![2 => Just(0u8), 1 => 0u8..16]).prop_map(|(now, former)| To::Customer(now, former)),
         (0..NAMES).prop_map(To::Ticket)
     ]
 }
@@ -99,6 +102,7 @@ pub(crate) fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         4 => arrivals(4).prop_map(Operation::Append),
         8 => plan().prop_map(Operation::Commit),
+        1 => (0u8..30, 0u8..30, 0u8..30).prop_map(|(events, raw, letters)| Operation::ThinOut(events, raw, letters)),
         1 => Just(Operation::Reopen),
     ]
 }

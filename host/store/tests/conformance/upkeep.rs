@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use patchbay_model::{Arrival, ConversationId, MediaId, Timestamp};
 use patchbay_store::{
-    Appended, Commit, EventFilter, IDS_KEPT, Lease, MediaRecord, MediaState, Partition, Removed, Retention, Stats, Store,
+    Appended, Commit, EventFilter, IDS_KEPT, Lease, MediaRecord, MediaState, Partition, Removed, Retention, Stats,
+    Store,
 };
 
 use super::data::{
-    at, conversation, conversation_id, customer, dead, event_id, known, phone, report, task, task_id, ticket_route, timer,
-    written,
+    at, conversation, conversation_id, customer, dead, event_id, known, phone, report, task, task_id, ticket_route,
+    timer, written,
 };
 use super::{Instance, journal, own};
 
@@ -79,11 +80,21 @@ async fn handle(store: &Arc<dyn Store>, leases: &[Lease], name: &str) {
 pub(crate) async fn stats_count_everything(instance: &mut impl Instance) {
     let store = instance.store();
     let empty = store.stats().await.unwrap();
-    assert_eq!(empty, Stats { kind: empty.kind.clone(), partitions: store.partitions(), bytes: empty.bytes, free_bytes: empty.free_bytes, ..Stats::default() });
+    assert_eq!(
+        empty,
+        Stats {
+            kind: empty.kind.clone(),
+            partitions: store.partitions(),
+            bytes: empty.bytes,
+            free_bytes: empty.free_bytes,
+            ..Stats::default()
+        }
+    );
     assert!(!empty.kind.is_empty());
     let leases = own_all(&store).await;
     let (a, b) = (conversation_id("a"), conversation_id("b"));
-    let arrivals = vec![known("1", &a), known("2", &b), received(known("3", &a), days(1)), received(known("4", &b), days(2))];
+    let arrivals =
+        vec![known("1", &a), known("2", &b), received(known("3", &a), days(1)), received(known("4", &b), days(2))];
     store.append(arrivals).await.unwrap();
     handle(&store, &leases, "1").await;
     handle(&store, &leases, "2").await;
@@ -320,7 +331,8 @@ pub(crate) async fn a_conversation_that_something_waits_for_stays(instance: &mut
 
     // What no longer waits lets it go.
     commit(&task_of, Commit { finished_tasks: vec![task_id("waits")], ..Commit::default() }).await;
-    commit(&timer_of, Commit { cleared_timers: vec![super::data::cleared("waits", &timer_of)], ..Commit::default() }).await;
+    commit(&timer_of, Commit { cleared_timers: vec![super::data::cleared("waits", &timer_of)], ..Commit::default() })
+        .await;
     commit(&letter_of, Commit { settled_letters: vec![task_id("dying")], ..Commit::default() }).await;
     handle(&store, &leases, "waits").await;
     assert_eq!(thin_out(&store, &leases, &retention, days(1_000)).await.conversations, 4);

@@ -42,9 +42,9 @@ pub(super) struct Change<'a> {
 /// Why it is not a webhook's body, without a word of its text.
 pub(super) fn parts(body: &[u8]) -> Result<Vec<Part<'_>>, String> {
     let text = str::from_utf8(body).map_err(|error| format!("not UTF-8 from byte {} on", error.valid_up_to()))?;
-    match serde_json::from_str(text) {
-        Ok(Object(outline)) => Ok(known(outline)),
-        Err(_) => one_by_one(text),
+    match serde_json::from_str::<Object<Outline<'_>>>(text) {
+        Ok(Object(outline)) if outline.is_usual() => Ok(known(outline)),
+        _ => one_by_one(text),
     }
 }
 
@@ -71,6 +71,14 @@ struct OutlineChange<'a> {
     field: Cow<'a, str>,
     #[serde(borrow)]
     value: &'a RawValue,
+}
+
+impl Outline<'_> {
+    /// A change without a name or a value is none, and must be kept as it is: in this way of reading that is lost.
+    fn is_usual(&self) -> bool {
+        let mut changes = self.entry.iter().flat_map(|Object(entry)| &entry.changes);
+        changes.all(|Object(change)| !change.field.is_empty() && change.value.get() != "null")
+    }
 }
 
 fn known(outline: Outline<'_>) -> Vec<Part<'_>> {
@@ -161,6 +169,16 @@ mod tests {
                 "3 b {}",
             ]
         );
+    }
+
+    #[test]
+    fn a_part_is_read_in_the_same_way_beside_an_odd_one() {
+        for change in [r#"{"field":"","value":1}"#, r#"{"field":"a","value":null}"#, r#"{"field":"a","value":1}"#] {
+            let alone = format!(r#"{{"entry":[{{"id":"1","changes":[{change}]}}]}}"#);
+            let beside = format!(r#"{{"entry":[{{"id":"1","changes":[{change},0]}}]}}"#);
+            let (alone, beside) = (parts(alone.as_bytes()).unwrap(), parts(beside.as_bytes()).unwrap());
+            assert_eq!(shown(&alone)[0], shown(&beside)[0], "{change}");
+        }
     }
 
     #[test]

@@ -50,7 +50,8 @@ fn periods(check: &mut Check<'_>) {
         ("retention.dead_letters", kept.dead_letters, hour, century),
         ("retention.reports", kept.reports, hour, century),
     ];
-    periods.extend(config.store.redis.as_ref().map(|redis| ("store.redis.lease", redis.lease, LEASE_LEAST, LEASE_MOST)));
+    periods
+        .extend(config.store.redis.as_ref().map(|redis| ("store.redis.lease", redis.lease, LEASE_LEAST, LEASE_MOST)));
     for (key, value, least, most) in periods {
         if value < least || value > most {
             check.error(key, format!("{value} is out of range"), format!("write a duration from {least} to {most}"));
@@ -110,8 +111,14 @@ fn redis_itself(check: &mut Check<'_>, redis: &Redis) {
         let loopback = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
         !loopback && host != "localhost"
     };
-    if redis.password.is_none() && redis.addresses.iter().any(remote) {
+    if redis.password.is_none()
+        && let Some(index) = redis.addresses.iter().position(remote)
+    {
         let fix = "set `requirepass` or an ACL user there, and write password = \"env:STORE_REDIS_PASSWORD\"";
-        check.warning("store.redis.addresses", "whoever reaches this Redis reads what customers wrote", fix);
+        check.warning(
+            &format!("store.redis.addresses[{index}]"),
+            "whoever reaches this Redis reads what customers wrote",
+            fix,
+        );
     }
 }

@@ -71,7 +71,8 @@ impl Plan<'_> {
             self.hand_over(&into, Joined { conversation, tickets: Vec::new(), newest: news && !self.is_old_news() });
         }
         if self.concerns_others() {
-            let id = EventId::derive(&[b"passed on", self.record.event.id.as_str().as_bytes(), into.as_str().as_bytes()]);
+            let id =
+                EventId::derive(&[b"passed on", self.record.event.id.as_str().as_bytes(), into.as_str().as_bytes()]);
             let body = self.record.event.body.clone();
             self.tell(id, into, body);
         }
@@ -115,7 +116,8 @@ impl Plan<'_> {
 
     /// Tells the readers of this conversation's tickets where it goes on, if that is another ticket.
     fn note_the_other_ticket(&mut self, beyond: &Beyond) {
-        let both: Vec<String> = self.conversation.desks.keys().filter(|desk| beyond.desks.contains(desk)).cloned().collect();
+        let both: Vec<String> =
+            self.conversation.desks.keys().filter(|desk| beyond.desks.contains(desk)).cloned().collect();
         for desk in both {
             let other = beyond.tickets.iter().find(|ticket| ticket.desk == desk);
             let own = self.links.iter().find(|link| link.ticket.desk == desk);
@@ -123,7 +125,9 @@ impl Plan<'_> {
                 continue;
             }
             let text = match other {
-                Some(ticket) => format!("The customer is known already. The conversation goes on in {}.", named(ticket)),
+                Some(ticket) => {
+                    format!("The customer is known already. The conversation goes on in {}.", named(ticket))
+                }
                 None => "The customer is known already. The conversation goes on in the ticket that they have.".into(),
             };
             self.note_in(desk, &private(text));

@@ -12,9 +12,8 @@ use patchbay_store::{Commit, EventRecord, Report};
 #[must_use]
 pub fn carry_out(record: &EventRecord, order: &LetterOrder, letter: Option<DeadLetter>, now: Timestamp) -> Commit {
     let mut commit = Commit { handled: Some(record.position), ..Commit::default() };
-    let letter = letter.filter(|letter| {
-        letter.task.id == order.task && letter.task.conversation == record.event.conversation
-    });
+    let letter =
+        letter.filter(|letter| letter.task.id == order.task && letter.task.conversation == record.event.conversation);
     let Some(letter) = letter else {
         tracing::info!(task = %order.task, verb = order.verb.as_str(), "the dead letter is gone; nothing is done");
         return commit;

@@ -67,7 +67,8 @@ mod tests {
     use super::*;
 
     fn conversation(no_marketing: bool) -> Conversation {
-        let channel = Channel { id: "support".into(), platform: "whatsapp".into(), account: "1".into(), address: "2".into() };
+        let channel =
+            Channel { id: "support".into(), platform: "whatsapp".into(), account: "1".into(), address: "2".into() };
         let customer = Customer {
             id: CustomerId::derive(&[b"c"]),
             phone: None,

@@ -185,7 +185,8 @@ pub fn begin_conversation(record: &EventRecord) -> Option<Conversation> {
 }
 
 fn nobody(id: CustomerId, identities: &[Identity]) -> Customer {
-    let mut customer = Customer { id, phone: None, user_id: None, group: None, username: None, name: None, locale: None };
+    let mut customer =
+        Customer { id, phone: None, user_id: None, group: None, username: None, name: None, locale: None };
     learn(&mut customer, identities);
     customer
 }

@@ -38,7 +38,14 @@ fn record(position: u64, body: Body) -> EventRecord {
 }
 
 fn message(content: Content) -> Body {
-    Body::Message(Message { id: "wamid.1".into(), content, reply_to: None, forwarded: false, referral: None, author: None })
+    Body::Message(Message {
+        id: "wamid.1".into(),
+        content,
+        reply_to: None,
+        forwarded: false,
+        referral: None,
+        author: None,
+    })
 }
 
 fn text(words: &str) -> Body {

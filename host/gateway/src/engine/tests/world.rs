@@ -211,8 +211,10 @@ impl House {
         self.world.outside.lock().unwrap().said.get(conversation).cloned().unwrap_or_default()
     }
 
-    pub(super) fn nothing_is_on_its_way(&self) -> bool {
-        self.world.outside.lock().unwrap().on_their_way.is_empty()
+    /// Waits until nothing is on its way, and what became of it is written.
+    pub(super) async fn quiet(&self) {
+        until(LEASE, "everything has arrived", || self.world.outside.lock().unwrap().on_their_way.is_empty()).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 
     #[track_caller]

@@ -155,7 +155,7 @@ mod tests {
         let conversation = ConversationId::derive(&[b"ada"]);
         let body = Body::Timer(TimerFired { name: "sla".into(), data: "{}".into() });
         let (id, at) = (EventId::derive(&[b"timer"]), Timestamp::from_millis(5));
-        let event = Event { id, conversation: conversation.clone(), occurred_at: at, received_at: at, body };
+        let event = Event { id, conversation, occurred_at: at, received_at: at, body };
         let route = Route::Ticket { desk: "zendesk".into(), ticket: "1".into() };
         EventRecord { position: Position(1), event, route, raw: None, others: Vec::new() }
     }

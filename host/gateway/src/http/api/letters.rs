@@ -118,7 +118,10 @@ pub fn effect(text: &str, kind: &str) -> Result<Effect, String> {
     let said = given.get("type").and_then(Value::as_str).unwrap_or_default();
     if said != kind {
         let found = if said.is_empty() { "it has no `type`".to_owned() } else { format!("its `type` is `{said}`") };
-        return Err(format!("the letter's effect is of the kind `{kind}`, and this is another: {found}{}", at(text, said)));
+        return Err(format!(
+            "the letter's effect is of the kind `{kind}`, and this is another: {found}{}",
+            at(text, said)
+        ));
     }
     let effect: Effect = serde_json::from_str(text).map_err(|error| {
         // The reader of a tagged value knows no place; the text up to " at line" is what it has to say.
@@ -151,13 +154,13 @@ fn at(text: &str, word: &str) -> String {
 fn unknown(given: &Value, understood: &Value) -> Option<String> {
     let below = |key: &str, given, understood| unknown(given, understood).map(|rest| format!("/{key}{rest}"));
     match (given, understood) {
-        (Value::Object(given), Value::Object(understood)) => given.iter().find_map(|(key, value)| {
-            match understood.get(key) {
+        (Value::Object(given), Value::Object(understood)) => {
+            given.iter().find_map(|(key, value)| match understood.get(key) {
                 Some(understood) => below(key, value, understood),
                 None if is_empty(value) => None,
                 None => Some(format!("/{key}")),
-            }
-        }),
+            })
+        }
         (Value::Array(given), Value::Array(understood)) => {
             let pairs = given.iter().zip(understood).enumerate();
             pairs.into_iter().find_map(|(index, (given, understood))| below(&index.to_string(), given, understood))
@@ -243,7 +246,7 @@ mod tests {
 
     #[test]
     fn an_effect_of_the_same_kind_is_taken() {
-        let text = r#"{"type":"update-ticket","fields":[]}"#;
+        let text = r#"{"type":"update-ticket","fields":{}}"#;
         assert_eq!(effect(text, "update-ticket").map(|effect| effect.kind()), Ok("update-ticket"));
     }
 

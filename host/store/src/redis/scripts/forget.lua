@@ -1,7 +1,7 @@
 -- ARGV: token, epoch, the last moment (ms) at which something may have happened, a conversation. Removes it, and gives
 -- what it was known by; nothing if it is busy again.
 if not held(ARGV[1], ARGV[2]) then
-  return redis.error_reply('FENCED')
+  return redis.error_reply('FENCED the lease is worth nothing')
 end
 local conversation = ARGV[4]
 local last = call('ZSCORE', active, conversation)

@@ -1,6 +1,6 @@
 -- ARGV: token, epoch, the position to begin after, how many. Gives position, event and raw JSON of each.
 if not held(ARGV[1], ARGV[2]) then
-  return redis.error_reply('FENCED')
+  return redis.error_reply('FENCED the lease is worth nothing')
 end
 local waiting = call('ZRANGEBYSCORE', journal, '(' .. ARGV[3], '+inf', 'LIMIT', 0, ARGV[4])
 local found = {}

@@ -1,7 +1,8 @@
 -- ARGV: token, epoch, remove events accepted until then (ms), raw JSON until then, ids until then, how many, how many
--- waiting events to pass over in either list. Gives events and raws removed, and waiting ones passed over in either.
+-- waiting events to pass over in either list. Gives how many events are gone, how many raws without their event, and how
+-- many were passed over in either list.
 if not held(ARGV[1], ARGV[2]) then
-  return redis.error_reply('FENCED')
+  return redis.error_reply('FENCED the lease is worth nothing')
 end
 local limit = ARGV[6]
 local removed, thinned, over, beyond = 0, 0, 0, 0
@@ -17,7 +18,7 @@ if ARGV[3] ~= '' then
         call('ZREM', talks, conversation .. ' ' .. received .. ' ' .. place .. ' ' .. id .. ' ' .. kind)
       end
       call('HDEL', events, id)
-      thinned = thinned + call('HDEL', raw, id)
+      call('HDEL', raw, id)
       call('ZREM', raws, id)
       call('ZREM', times, entry)
       call('ZADD', seen, received, id)

@@ -100,7 +100,9 @@ fn of_two_tickets_the_survivors_is_current_and_each_names_the_other() {
         world.append(seen_with(finder, other, "it is me", 3));
         world.settle(in_order());
         let notes = world.done.iter().filter_map(|task| match &task.effect {
-            Effect::AddEntry { entry } if !entry.public => Some((task.conversation.clone(), entry.text.reveal().clone())),
+            Effect::AddEntry { entry } if !entry.public => {
+                Some((task.conversation.clone(), entry.text.reveal().clone()))
+            }
             _ => None,
         });
         let notes: BTreeMap<_, _> = notes.collect();
@@ -109,7 +111,8 @@ fn of_two_tickets_the_survivors_is_current_and_each_names_the_other() {
         assert!(notes[&first].contains(&format!("of {second}")), "{notes:?}");
         assert!(notes[&second].contains(&format!("of {first}")), "{notes:?}");
         assert_eq!(world.links_of(&first)[0].ticket.id, format!("of {first}"));
-        let last = world.done.iter().rev().find(|task| matches!(&task.effect, Effect::AddEntry { entry } if entry.public));
+        let last =
+            world.done.iter().rev().find(|task| matches!(&task.effect, Effect::AddEntry { entry } if entry.public));
         assert_eq!(last.unwrap().conversation, first, "what comes is filed with the survivor");
     }
 }
@@ -138,7 +141,11 @@ fn what_the_survivor_lacks_is_taken_over_and_what_it_has_stays() {
         assert_eq!(joined.customer.phone, expected.customer.phone, "newest: {newest}");
         assert!(joined.human && joined.no_marketing);
         assert_eq!(joined.window_until, until);
-        let again = after(&simple(Some(joined.clone()), &passed_to(&own.id, Body::Join(Join { into: own.id.clone() })), vec![]));
+        let again = after(&simple(
+            Some(joined.clone()),
+            &passed_to(&own.id, Body::Join(Join { into: own.id.clone() })),
+            vec![],
+        ));
         assert_eq!(again, joined, "it does not join itself");
     }
 }
@@ -163,8 +170,7 @@ fn the_new_number_counts_wherever_the_change_arrives() {
             world.append(by(old, "a ticket please", 1));
             world.append(by(new, "hello from my new number", 2));
             let mut change = seen_with(finder, old + new - finder, "", 3);
-            change.event.body =
-                Body::IdentityChanged(IdentityChanged { what: IdentityChange::Number, note: None });
+            change.event.body = Body::IdentityChanged(IdentityChanged { what: IdentityChange::Number, note: None });
             if let Route::Customer { identities, former, .. } = &mut change.route {
                 *identities = vec![phone(new)];
                 *former = vec![phone(old)];

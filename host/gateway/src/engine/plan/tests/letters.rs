@@ -32,8 +32,7 @@ fn send(words: &str) -> Effect {
 fn a_retry_is_the_task_as_new() {
     let commit = order(LetterVerb::Retry, Some(dead()));
     assert_eq!(commit.settled_letters, [dead().task.id]);
-    let expected =
-        Task { attempts: 0, broken: 0, due_at: NOW, created_at: NOW, last_error: None, ..dead().task };
+    let expected = Task { attempts: 0, broken: 0, due_at: NOW, created_at: NOW, last_error: None, ..dead().task };
     assert_eq!(commit.put_tasks, [expected], "what is uncertain stays so, that it is not sent twice");
     assert_eq!(commit.handled, Some(Position(9)));
     assert_eq!(commit.conversation, None);

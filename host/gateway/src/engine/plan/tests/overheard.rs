@@ -1,9 +1,7 @@
 //! What was written elsewhere, and what the platform tells of the conversation.
 
 use patchbay_model::desk::{Author, Entry};
-use patchbay_model::event::{
-    Call, Handover, IdentityChange, IdentityChanged, Overheard, Preference, Speaker,
-};
+use patchbay_model::event::{Call, Handover, IdentityChange, IdentityChanged, Overheard, Preference, Speaker};
 use patchbay_model::message::Participant;
 use patchbay_model::{Notice, Private};
 
@@ -39,7 +37,11 @@ fn what_the_business_wrote_from_its_phone_is_a_note_and_a_person_has_the_convers
     assert_eq!(unfiled.window_until, None, "only the customer opens the window");
     let ticket = simple(Some(unfiled), &record(2, text("my invoice is wrong")), vec![open("zendesk")]);
     let Effect::CreateTicket { subject, entries: said, .. } = &ticket.put_tasks[0].effect else { panic!() };
-    assert_eq!((subject.reveal().as_str(), said.len()), ("my invoice is wrong", 2), "the customer's words are its subject");
+    assert_eq!(
+        (subject.reveal().as_str(), said.len()),
+        ("my invoice is wrong", 2),
+        "the customer's words are its subject"
+    );
     let photo = simple(Some(opened()), &record(2, Body::Echo(heard(photo(), Speaker::Business))), vec![]);
     assert_eq!(effects(&photo), [("media:support".into(), "fetch-media"), ("desk:zendesk".into(), "add-entry")]);
 }

@@ -35,7 +35,8 @@ impl World {
     /// Lets everything happen. `choose` picks one of so many things that may happen next.
     pub(super) fn settle(&mut self, mut choose: impl FnMut(usize) -> usize) {
         for _ in 0..10_000 {
-            let journals = self.journals.iter().filter(|(_, queue)| !queue.is_empty()).map(|(id, _)| (true, id.clone()));
+            let journals =
+                self.journals.iter().filter(|(_, queue)| !queue.is_empty()).map(|(id, _)| (true, id.clone()));
             let ways = self.ways.iter().filter(|(_, queue)| !queue.is_empty()).map(|(id, _)| (false, id.clone()));
             let next: Vec<_> = journals.chain(ways).collect();
             if next.is_empty() {
@@ -82,7 +83,8 @@ impl World {
             });
             plan.pass_on(&beyond.unwrap_or_default());
         } else {
-            if matches!(&record.event.body, Body::Message(message) if words::entry_text(&message.content).contains("ticket")) {
+            if matches!(&record.event.body, Body::Message(message) if words::entry_text(&message.content).contains("ticket"))
+            {
                 plan.apply("router", 1, vec![open("zendesk")]);
             }
             plan.conclude(Policy::default(), QUIET, &desks);
@@ -114,7 +116,8 @@ impl World {
                     status: "open".into(),
                     data: Attributes::new(),
                 };
-                let link = Link { conversation: id.clone(), ticket, entries: vec![format!("first of {}", task.conversation)] };
+                let link =
+                    Link { conversation: id.clone(), ticket, entries: vec![format!("first of {}", task.conversation)] };
                 self.links.insert((id.clone(), desk.clone()), link);
             }
             self.done.push(task);
