@@ -31,7 +31,8 @@ impl Default for Options {
 }
 
 /// Secrets that the gateway is given by environment, as an operator would.
-pub const ENVIRONMENT: [(&str, &str); 6] = [
+pub const ENVIRONMENT: [(&str, &str); 7] = [
+    ("PB_REDIS_PASSWORD", "outside"),
     ("PB_APP_SECRET", "the-app-secret"),
     ("PB_VERIFY_TOKEN", "the-verify-token"),
     ("PB_ACCESS_TOKEN", "the-access-token"),

@@ -45,7 +45,8 @@ impl Fleet {
     /// When something does not start.
     pub async fn open(nodes: usize, options: &Options) -> Result<Self> {
         let outside = Arc::new(Outside::start().await?);
-        let folder = tempfile::tempdir()?;
+        // `PATCHBAY_KEEP` keeps the gateways' logs and data, to be looked at.
+        let folder = tempfile::Builder::new().disable_cleanup(std::env::var_os("PATCHBAY_KEEP").is_some()).tempdir()?;
         let mut places = Vec::with_capacity(nodes);
         for number in 0..nodes {
             let listen = free_address()?;

@@ -64,6 +64,9 @@ pub struct IntakeOptions {
     pub accept_while_away: bool,
     /// The most bytes that the log may have.
     pub max_bytes: u64,
+    /// How long what the store has settled is kept all the same, while there is room: of several replicas the one that
+    /// becomes master may not be the one that had confirmed.
+    pub keep: Duration,
 }
 
 /// What became of an accepted batch.

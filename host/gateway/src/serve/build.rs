@@ -24,6 +24,9 @@ use crate::token::TokenVerifier;
 
 use super::lazy::{LazyStore, Open};
 
+/// How long a node keeps what a shared store has settled: much longer than a failover takes to be noticed.
+const SETTLED_KEPT: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// How long one request to the Graph API may take. Meta answers sends within seconds; a hung connection is uncertain.
 const GRAPH_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(20);
 
@@ -101,6 +104,7 @@ pub(super) async fn intake(config: &Config, store: &Arc<dyn Store>, data: &std::
         folder: Some(data.join("spool")),
         accept_while_away: config.spool.accept,
         max_bytes: config.spool.max.get(),
+        keep: SETTLED_KEPT,
     };
     let store = Arc::clone(store);
     let opened = tokio::task::spawn_blocking(move || Intake::open(store, &options)).await;

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
@@ -54,6 +55,8 @@ pub(super) struct Shared {
     pub(super) folder: Folder,
     /// The most bytes that all segments may have.
     pub(super) max_bytes: u64,
+    /// How long what is settled is kept all the same.
+    pub(super) keep: Duration,
     /// When a segment is full.
     pub(super) segment_bytes: u64,
     /// Batches may be accepted into the spool.
@@ -152,6 +155,7 @@ impl Log {
         let shared = Arc::new(Shared {
             folder: opened,
             max_bytes: options.max_bytes,
+            keep: options.keep,
             segment_bytes: SEGMENT.min(options.max_bytes / SEGMENTS),
             spool: options.accept_while_away,
             state: Mutex::new(state),

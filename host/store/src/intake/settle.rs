@@ -13,6 +13,9 @@ use crate::Store;
 /// How often the store is asked to settle, at most; and how much of the log a crash of the machine may cost.
 const EVERY: Duration = Duration::from_secs(1);
 
+/// While the log has less than this part of what it may have, it is kept for longer than it must.
+const ROOMY: u64 = 4;
+
 /// How long settling may take. A store that cannot settle says so sooner; this is for one that says nothing.
 const SETTLE_TIME: Duration = Duration::from_secs(15);
 
@@ -42,7 +45,12 @@ pub(super) async fn round(log: &Log, store: &dyn Store, losses: &watch::Receiver
         }
     }
     let before = *losses.borrow();
-    let Some(mark) = log.shared().look(|state| state.mark(before)) else { return };
+    // A replica that has what was settled need not be the one that is chosen when the master is lost. So a while goes by, as
+    // long as there is room.
+    let roomy = log.shared().look(|state| state.bytes) < log.shared().max_bytes / ROOMY;
+    let keep = if roomy && !all { log.shared().keep } else { Duration::ZERO };
+    let Some(sealed) = Instant::now().checked_sub(keep) else { return };
+    let Some(mark) = log.shared().look(|state| state.mark(before, sealed)) else { return };
     match timeout(SETTLE_TIME, store.settle()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => return tracing::debug!(%error, "the store did not settle"),

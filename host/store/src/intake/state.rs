@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use tokio::time::Instant;
+
 use super::folder::Leftover;
 use super::record::{FIRST, Kind};
 
@@ -24,8 +26,8 @@ struct Segment {
     number: u64,
     /// Up to where it is written.
     bytes: u64,
-    /// Nothing more is written to it.
-    sealed: bool,
+    /// Since when nothing more is written to it.
+    sealed: Option<Instant>,
 }
 
 /// What becomes of an accepted batch.
@@ -91,7 +93,11 @@ impl State {
     pub(super) fn of(leftovers: &[Leftover], losses: u64) -> Self {
         let mut state = Self { losses, ..Self::default() };
         for leftover in leftovers {
-            state.segments.push_back(Segment { number: leftover.number, bytes: leftover.bytes, sealed: true });
+            state.segments.push_back(Segment {
+                number: leftover.number,
+                bytes: leftover.bytes,
+                sealed: Some(Instant::now()),
+            });
             state.bytes += leftover.bytes;
             if let Some((batches, end)) = leftover.spooled {
                 state.waiting += batches;
@@ -148,7 +154,7 @@ impl State {
     pub(super) fn written(&mut self, kind: Kind, segment: u64, length: u64) -> Place {
         if self.segments.back().is_none_or(|last| last.number != segment) {
             self.seal();
-            self.segments.push_back(Segment { number: segment, bytes: FIRST, sealed: false });
+            self.segments.push_back(Segment { number: segment, bytes: FIRST, sealed: None });
             self.bytes += FIRST;
         }
         let nothing_before = !self.has_work();
@@ -171,13 +177,13 @@ impl State {
     /// Nothing more is written to the segment that was written last.
     pub(super) fn seal(&mut self) {
         if let Some(last) = self.segments.back_mut() {
-            last.sealed = true;
+            last.sealed.get_or_insert_with(Instant::now);
         }
     }
 
     /// A sealed segment waits to be settled.
     pub(super) fn has_sealed(&self) -> bool {
-        self.segments.front().is_some_and(|first| first.sealed)
+        self.segments.front().is_some_and(|first| first.sealed.is_some())
     }
 
     /// What to give the store next; `None`: nothing that is written by now.
@@ -228,13 +234,15 @@ impl State {
         }
     }
 
-    /// What may be removed once the store has settled: sealed segments that it has got all of. `losses` are those that the
-    /// store has had by now.
-    pub(super) fn mark(&self, losses: u64) -> Option<Mark> {
+    /// What may be removed once the store has settled: segments that were sealed by `sealed`, and that it has got all of.
+    /// `losses` are those that the store has had by now.
+    pub(super) fn mark(&self, losses: u64, sealed: Instant) -> Option<Mark> {
         if losses != self.losses {
             return None;
         }
-        let whole = |segment: &&Segment| segment.sealed && (!self.has_work() || segment.number < self.cursor.segment);
+        let whole = |segment: &&Segment| {
+            segment.sealed.is_some_and(|at| at <= sealed) && (!self.has_work() || segment.number < self.cursor.segment)
+        };
         let last = self.segments.iter().take_while(whole).last()?;
         Some(Mark { up_to: last.number, pass: self.pass })
     }
@@ -290,15 +298,15 @@ mod tests {
             state.written(Kind::Spooled, segment, 100);
         }
         let work = state.next().unwrap();
-        assert_eq!(state.mark(0), None);
+        assert_eq!(state.mark(0, Instant::now()), None);
         state.advance(&work, work.to, 1);
         state.next().unwrap();
-        let mark = state.mark(0).unwrap();
+        let mark = state.mark(0, Instant::now()).unwrap();
         assert_eq!(state.take_settled(mark, 0), [1]);
         while let Some(work) = state.next() {
             state.advance(&work, work.to, 1);
         }
-        let mark = state.mark(0).unwrap();
+        let mark = state.mark(0, Instant::now()).unwrap();
         // The last one is still written to.
         assert_eq!(state.take_settled(mark, 0), [2]);
     }
@@ -308,15 +316,15 @@ mod tests {
         let mut state = State::default();
         state.written(Kind::Ledger, 1, 100);
         state.seal();
-        assert_eq!(state.mark(1), None, "a loss that was not dealt with");
-        let mark = state.mark(0).unwrap();
+        assert_eq!(state.mark(1, Instant::now()), None, "a loss that was not dealt with");
+        let mark = state.mark(0, Instant::now()).unwrap();
         assert!(state.take_settled(mark, 1).is_empty());
         state.deal_with(1);
         assert!(state.take_settled(mark, 1).is_empty(), "it was settled before the loss");
-        assert_eq!(state.mark(1), None, "it is to be given again");
+        assert_eq!(state.mark(1, Instant::now()), None, "it is to be given again");
         let work = state.next().unwrap();
         state.advance(&work, work.to, 0);
-        let mark = state.mark(1).unwrap();
+        let mark = state.mark(1, Instant::now()).unwrap();
         assert_eq!(state.take_settled(mark, 1), [1]);
         assert_eq!(state.bytes, 0);
     }

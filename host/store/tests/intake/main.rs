@@ -28,7 +28,12 @@ const GRACE: Duration = Duration::from_secs(10);
 const LEASE: Option<Duration> = Some(Duration::from_secs(10));
 
 fn options(folder: &Path) -> IntakeOptions {
-    IntakeOptions { folder: Some(folder.to_owned()), accept_while_away: true, max_bytes: 64 << 20 }
+    IntakeOptions {
+        folder: Some(folder.to_owned()),
+        accept_while_away: true,
+        max_bytes: 64 << 20,
+        keep: Duration::ZERO,
+    }
 }
 
 fn open(store: &Arc<Faulty>, options: &IntakeOptions) -> Intake {
