@@ -146,6 +146,10 @@ pub trait Store: Upkeep + fmt::Debug + 'static {
 
     /// Counts how often the end of the store's history may have been lost. After a change everything in memory may be
     /// ahead of the store: give every lease up, acquire and load again, and append again what was accepted lately.
+    ///
+    /// The count changes before anything of the new history is answered, also by [`settle`](Self::settle). Who settles what
+    /// was appended compares the count from before the append with the one after settling. Positions are never given again
+    /// after a loss.
     fn losses(&self) -> watch::Receiver<u64>;
 
     /// Says that a node lives, for as long as a lease lasts, and gives all that do, this one among them, by id.
