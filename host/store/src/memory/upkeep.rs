@@ -54,13 +54,19 @@ impl State {
                 problems.push(format!("event {} at position {position} is not known by its id", record.event.id));
             }
         }
+        for (id, (_, position)) in &self.ids {
+            // The ids of events that are kept no more lead nowhere.
+            if self.events.get(position).is_some_and(|record| record.event.id != *id) {
+                problems.push(format!("event {id} is known at position {position}, where another one stands"));
+            }
+        }
         for (partition, id) in self.tasks.keys() {
             let task = self.tasks.get(&(*partition, id.clone()));
             if task.is_some_and(|task| Partition::of(&task.conversation, self.partitions) != *partition) {
                 problems.push(format!("task {id} stands in a foreign partition"));
             }
         }
-        let checked = [self.journal.len(), self.events.len(), self.tasks.len()];
+        let checked = [self.journal.len(), self.events.len(), self.ids.len(), self.tasks.len()];
         Verification { checked: checked.into_iter().map(count).sum(), problems }
     }
 
