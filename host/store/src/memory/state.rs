@@ -30,6 +30,8 @@ pub(super) struct State {
     /// By key: whose, as [`Identities`](crate::embedded::append::Identities) writes it.
     pub(super) identities: BTreeMap<String, String>,
     pub(super) conversations: BTreeMap<ConversationId, Kept>,
+    /// When the last event of a conversation was accepted.
+    pub(super) active: BTreeMap<ConversationId, Timestamp>,
     pub(super) tasks: BTreeMap<(Partition, TaskId), Task>,
     pub(super) timers: BTreeMap<(ConversationId, String), Timer>,
     pub(super) links: BTreeMap<(ConversationId, String), Link>,

@@ -118,17 +118,14 @@ impl State {
                 self.journal.iter().filter_map(|(_, at)| self.events.get(at)).map(|record| &record.event.conversation),
             )
             .collect();
-        let gone: BTreeSet<ConversationId> = (self.conversations.keys())
-            .filter(|id| ours(id) && !busy.contains(id))
-            .filter(|id| {
-                let of = self.events.values().filter(|record| record.event.conversation == **id);
-                let last = of.map(|record| record.event.received_at).max().unwrap_or_default();
-                is_past(retention.conversations, last, now)
-            })
-            .cloned()
+        let gone: BTreeSet<ConversationId> = (self.conversations.iter())
+            .filter(|(id, kept)| ours(id) && !busy.contains(id) && kept.state.joined.is_none())
+            .filter(|(id, _)| is_past(retention.conversations, self.active.get(*id).copied().unwrap_or_default(), now))
+            .map(|(id, _)| id.clone())
             .collect();
         removed.conversations = count(gone.len());
         self.conversations.retain(|id, _| !gone.contains(id));
+        self.active.retain(|id, _| !gone.contains(id));
         self.links.retain(|(id, _), _| !gone.contains(id));
         self.tickets.retain(|_, id| !gone.contains(id));
         self.media.retain(|_, media| !gone.contains(&media.conversation));
@@ -248,6 +245,8 @@ impl State {
             body: arrival.body,
         };
         let (route, raw) = (arrival.route, arrival.raw);
+        let last = self.active.entry(event.conversation.clone()).or_default();
+        *last = event.received_at.max(*last);
         self.events.insert(position, EventRecord { position: Position(position), event, route, raw, others });
     }
 }

@@ -81,6 +81,8 @@ impl State {
             body: arrival.body.clone(),
         };
         let (route, raw) = (arrival.route.clone(), arrival.raw.clone());
+        let last = self.active.entry(event.conversation.clone()).or_default();
+        *last = event.received_at.max(*last);
         self.events.insert(position, EventRecord { position: Position(position), event, route, raw, others });
         self.ids.insert(arrival.id.clone(), (arrival.received_at, position));
         self.journal.insert((partition, position));
