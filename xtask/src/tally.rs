@@ -26,9 +26,11 @@ impl Tally {
 
     /// The counts in a runner's summary line: libtest's, nextest's or our browser runner's.
     fn parse(line: &str) -> Option<Self> {
+        // nextest shows what a failed test printed, its own result among it, and indents it: that counts once, below.
+        let result = line.starts_with("test result:");
         let line = line.trim();
         let ours = line.starts_with(|c: char| c.is_ascii_digit()) && line.ends_with(" failed");
-        if !(line.starts_with("test result:") || line.starts_with("Summary [") || ours) {
+        if !(result || line.starts_with("Summary [") || ours) {
             return None;
         }
         let mut tally = Self::default();
@@ -98,6 +100,8 @@ mod tests {
         assert_eq!(Tally::parse(nextest), tally(9, 3, 0));
         assert_eq!(Tally::parse("7 passed, 0 failed"), tally(7, 0, 0));
         assert_eq!(Tally::parse("3 passed the line and more"), None);
+        let within = format!("    {libtest}");
+        assert_eq!(Tally::parse(&within), None, "a failed test's own output in nextest's");
     }
 
     #[test]

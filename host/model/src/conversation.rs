@@ -46,7 +46,7 @@ pub struct Customer {
     pub locale: Option<String>,
 }
 
-/// Something that a platform knows a person by. Usernames are not here: they change hands.
+/// Something that a platform knows a person by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "value", rename_all = "kebab-case")]
 pub enum Identity {
@@ -56,6 +56,9 @@ pub enum Identity {
     Phone(Private<String>),
     /// A group, by the platform's id: its conversation is the group's, whoever writes in it.
     Group(Private<String>),
+    /// The username, where the platform shows nothing else of who writes. It changes hands, so it never stands beside
+    /// others, and nothing can be sent to it.
+    Username(Private<String>),
 }
 
 impl Identity {
@@ -66,6 +69,7 @@ impl Identity {
             Self::UserId(value) => ("user-id", value),
             Self::Phone(value) => ("phone", value),
             Self::Group(value) => ("group", value),
+            Self::Username(value) => ("username", value),
         };
         crate::ids::derive("id", &[channel.as_bytes(), kind.as_bytes(), value.reveal().as_bytes()])
     }

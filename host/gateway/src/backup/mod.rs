@@ -11,7 +11,7 @@
 //! since because its time was over.
 //!
 //! # Layout
-//! - [`write`]: making one, into a file or a stream
+//! - [`mod@write`]: making one, into a file or a stream
 //! - [`read`]: putting one back
 
 pub mod read;

@@ -25,7 +25,7 @@ pub fn print(text: &str) -> anyhow::Result<()> {
 /// Writes one JSON object a line.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn json_lines<'a>(rows: impl IntoIterator<Item = &'a Value>) -> anyhow::Result<()> {
     let text: String = rows.into_iter().map(|row| format!("{row}\n")).collect();
     print(&text)

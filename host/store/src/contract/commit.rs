@@ -15,7 +15,8 @@ use super::{ClearedTimer, LinkChange, MediaRecord, Position, Report, Timer};
 ///
 /// 1. [`handled`](Self::handled): the event is no longer pending.
 /// 2. [`conversation`](Self::conversation): the stored version is the new one, and this commit wrote it (the store keeps
-///    a fingerprint of the commit with the version; another commit's version is a [`StoreError::Conflict`]).
+///    a fingerprint of the commit with the version; another commit's version is a
+///    [`Conflict`](crate::StoreError::Conflict)).
 /// 3. [`finished_tasks`](Self::finished_tasks) and [`dead_letters`](Self::dead_letters): none of these tasks is there
 ///    any more. So a task is finished only by the one who carries it out.
 /// 4. None of them: writing it again changes nothing, because everything is written by its key and an entry is added to

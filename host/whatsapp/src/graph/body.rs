@@ -48,6 +48,8 @@ fn named(identity: &Identity) -> (&'static str, &str) {
         Identity::Phone(name) if !is_user_id(name.reveal()) => ("to", name.reveal()),
         Identity::Phone(name) | Identity::UserId(name) => ("recipient", name.reveal()),
         Identity::Group(name) => ("to", name.reveal()),
+        // Nothing can be sent to it: as if it were not there.
+        Identity::Username(_) => ("recipient", ""),
     }
 }
 

@@ -134,7 +134,7 @@ fn message(body: &Body) -> Option<&Message> {
 fn names(identities: &[Identity]) -> Vec<String> {
     let name = |identity: &Identity| match identity {
         Identity::UserId(name) | Identity::Phone(name) => Some(name.reveal().clone()),
-        Identity::Group(_) => None,
+        Identity::Group(_) | Identity::Username(_) => None,
     };
     identities.iter().filter_map(name).collect()
 }

@@ -78,12 +78,14 @@ pub(super) fn short(text: String) -> Option<String> {
     (text.len() <= LONGEST).then_some(text)
 }
 
-/// Whom Meta calls by these names. Nobody: there is no name at all, and nothing shown.
+/// Whom Meta calls by these names; by their username, where there is nothing else. Nobody: there is no name at all, and
+/// nothing shown.
 pub(super) fn person(contacts: &Contacts, names: impl IntoIterator<Item = Option<String>>) -> Participant {
     let names: Vec<String> = names.into_iter().flatten().collect();
     if names.is_empty() {
         let profile = contacts.nameless().cloned().unwrap_or_default();
-        return Participant { identities: Vec::new(), profile };
+        let identities = profile.username.clone().map(Identity::Username).into_iter().collect();
+        return Participant { identities, profile };
     }
     let contact = contacts.find(&names);
     let also = contact.map(|contact| contact.names.as_slice()).unwrap_or_default();
@@ -116,7 +118,7 @@ pub(super) fn route(
 /// The route to this person.
 ///
 /// # Errors
-/// The person, where no route leads to them: a username alone changes hands.
+/// The person, where nothing leads to them.
 pub(super) fn customer(channel: &Channel, person: Participant) -> Result<Route, Participant> {
     let Participant { identities, profile } = person;
     if identities.is_empty() {

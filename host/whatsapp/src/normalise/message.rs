@@ -39,7 +39,7 @@ pub(super) fn read(source: &Source<'_>, wamid: Option<String>, message: &Fields<
 }
 
 /// Whose conversation a customer's message belongs to, and who wrote it where the route does not say so: in a group, and
-/// where Meta shows nothing but a username, which leads nowhere.
+/// where Meta shows nothing that leads to them.
 pub(super) fn sender(source: &Source<'_>, message: &Fields<'_>) -> (Route, Option<Participant>) {
     let person = identity::person(&source.contacts, names(message));
     match message.text("group_id") {

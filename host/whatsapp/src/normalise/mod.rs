@@ -10,7 +10,8 @@
 //! | --- | --- | --- |
 //! | `messages`: a message, of whatever type | [`Body::Message`], with [`Content::Other`](patchbay_model::Content::Other) at the worst | its sender |
 //! | … in a group | [`Body::Message`] with its author | the group |
-//! | … of which Meta shows no sender, or only a username | [`Body::Message`], with what there is as its author | the number's line |
+//! | … of which Meta shows only a username | [`Body::Message`] | the username |
+//! | … of which Meta shows no sender | [`Body::Message`], with what there is as its author | the number's line |
 //! | … of type `system`: a new number, user id or device | [`Body::IdentityChanged`] | the new identities, and the old ones as former |
 //! | `statuses`: a status that we know | [`Body::Delivery`] | our reference, the group, the recipient |
 //! | … of a payment | [`Body::Payment`] | as above |

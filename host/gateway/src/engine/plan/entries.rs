@@ -108,7 +108,7 @@ fn name_of(participant: &Participant) -> String {
     let phone = || {
         participant.identities.iter().find_map(|identity| match identity {
             Identity::Phone(phone) => Some(format!("+{}", phone.reveal())),
-            Identity::UserId(_) | Identity::Group(_) => None,
+            Identity::UserId(_) | Identity::Group(_) | Identity::Username(_) => None,
         })
     };
     let name = shown.map(|name| name.reveal().clone()).or_else(phone);

@@ -198,8 +198,10 @@ fn forget(customer: &mut Customer, former: &[Identity]) {
             Identity::Phone(_) => &mut customer.phone,
             Identity::UserId(_) => &mut customer.user_id,
             Identity::Group(_) => &mut customer.group,
+            Identity::Username(_) => &mut customer.username,
         };
-        let (Identity::Phone(value) | Identity::UserId(value) | Identity::Group(value)) = identity;
+        let (Identity::Phone(value) | Identity::UserId(value) | Identity::Group(value) | Identity::Username(value)) =
+            identity;
         field.take_if(|known| known == value);
     }
 }
@@ -211,6 +213,7 @@ fn learn(customer: &mut Customer, identities: &[Identity]) {
             Identity::Phone(phone) => customer.phone = Some(phone.clone()),
             Identity::UserId(user_id) => customer.user_id = Some(user_id.clone()),
             Identity::Group(group) => customer.group = Some(group.clone()),
+            Identity::Username(username) => customer.username = Some(username.clone()),
         }
     }
 }

@@ -150,6 +150,7 @@ fn introduced(route: &Route) -> Value {
                 Identity::Phone(value) => ("phone", value),
                 Identity::UserId(value) => ("user_id", value),
                 Identity::Group(value) => ("group", value),
+                Identity::Username(value) => ("username", value),
             };
             object.insert(key.into(), Value::String(value.reveal().clone()));
         }
