@@ -1,11 +1,26 @@
 //! What happened.
+//!
+//! # Layout
+//! - here: the event, its kinds, and the bodies that are small
+//! - `delivery`, `desk`, `overheard`, `customer`: bodies by what they are about
+//! - `inner`: what the gateway and its operators tell a conversation
+
+mod customer;
+mod delivery;
+mod desk;
+mod inner;
+mod overheard;
 
 use serde::{Deserialize, Serialize};
 
-use crate::conversation::{Conversation, Ticket};
 use crate::message::{Media, Message};
-use crate::task::Effect;
 use crate::{ConversationId, EventId, Private, TaskId, Timestamp};
+
+pub use self::customer::{IdentityChange, IdentityChanged, Preference};
+pub use self::delivery::{Delivery, DeliveryError, DeliveryState, Pricing};
+pub use self::desk::{Activity, AgentEntry, DeskActivity, RemoteFile};
+pub use self::inner::{Join, Joined, LetterOrder, LetterVerb};
+pub use self::overheard::{Handover, Overheard, Speaker};
 
 /// One thing that happened in one conversation, as the journal keeps it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -128,170 +143,6 @@ pub struct MediaChecked {
     pub problem: Option<String>,
 }
 
-/// What became of a message that we sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delivery {
-    /// The platform's id of the message.
-    pub message: Private<String>,
-    /// How far it got.
-    pub state: DeliveryState,
-    /// Why it failed: the first of the platform's reasons.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<DeliveryError>,
-    /// The task that sent it, where it was ours.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reference: Option<TaskId>,
-    /// What the platform charges for it, where it says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pricing: Option<Pricing>,
-    /// In a group: the participant that this is about, as the platform calls them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub participant: Option<Private<String>>,
-}
-
-/// What the platform charges for a message, in its own words.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pricing {
-    /// Whether it is charged for, where the platform says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub billable: Option<bool>,
-    /// `PMP`: per message …
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-    /// `regular`, `free_customer_service`, `free_entry_point` …
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
-    /// `marketing`, `utility`, `service`, `authentication` …
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub category: Option<String>,
-    /// What opened the free window, where there is one: `referral_conversion` …
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub origin: Option<String>,
-}
-
-/// How far a message got. The order is the rank: it never goes down, and `Failed` is final.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DeliveryState {
-    /// The platform took it, and said under which id.
-    Accepted,
-    /// The platform has passed it on.
-    Sent,
-    /// It is on the customer's device.
-    Delivered,
-    /// It was shown.
-    Read,
-    /// A voice message was played.
-    Played,
-    /// It will never arrive.
-    Failed,
-}
-
-impl DeliveryState {
-    /// The word for it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Sent => "sent",
-            Self::Delivered => "delivered",
-            Self::Read => "read",
-            Self::Played => "played",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-/// The platform's own code and words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeliveryError {
-    /// The platform's error code.
-    pub code: i64,
-    /// Its title.
-    pub title: String,
-    /// Its details; empty where there are none.
-    pub detail: String,
-}
-
-/// Something happened to a ticket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeskActivity {
-    /// The vendor's id of this happening: the same whenever it is delivered again.
-    pub id: String,
-    /// The desk's name in the configuration.
-    pub desk: String,
-    /// The vendor's id of the ticket.
-    pub ticket: String,
-    /// The key that the ticket was created with, where the vendor tells it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
-    /// By the vendor's clock.
-    pub occurred_at: Timestamp,
-    /// What it was.
-    pub what: Activity,
-}
-
-/// What happened to a ticket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", content = "value", rename_all = "kebab-case")]
-pub enum Activity {
-    /// Somebody wrote to the customer (public) or to colleagues.
-    Entry(AgentEntry),
-    /// The ticket's new status.
-    Status(String),
-    /// The name of the agent or group that has it now.
-    Assigned(Private<String>),
-    /// The id of the ticket that it was merged into.
-    MergedInto(String),
-    /// The vendor's own kind.
-    Other(Notice),
-}
-
-impl Activity {
-    /// The last word of the event's kind.
-    #[must_use]
-    pub fn kind(&self) -> &str {
-        match self {
-            Self::Entry(entry) if entry.public => "entry",
-            Self::Entry(_) => "note",
-            Self::Status(_) => "status",
-            Self::Assigned(_) => "assigned",
-            Self::MergedInto(_) => "merged",
-            Self::Other(notice) => &notice.kind,
-        }
-    }
-}
-
-/// What an agent wrote.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AgentEntry {
-    /// The vendor's id of the entry.
-    pub id: String,
-    /// Meant for the customer's eyes.
-    pub public: bool,
-    /// The agent's name.
-    pub author: Private<String>,
-    /// What they wrote.
-    pub text: Private<String>,
-    /// Files at the vendor.
-    #[serde(default)]
-    pub attachments: Vec<RemoteFile>,
-}
-
-/// A file at the vendor.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RemoteFile {
-    /// Its name.
-    pub name: Private<String>,
-    /// Its media type.
-    pub mime: String,
-    /// Where it is; needs the desk's credentials.
-    pub url: Private<String>,
-    /// Bytes, where known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub size: Option<u64>,
-}
-
 /// A timer went off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimerFired {
@@ -334,141 +185,4 @@ pub struct Unparsed {
     pub reason: String,
     /// The bytes as they came, base64: they need not be text.
     pub base64: Private<String>,
-}
-
-/// A message that was not written to us now: it informs, and asks for nothing.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Overheard {
-    /// What was written.
-    pub message: Message,
-    /// Who wrote it.
-    pub by: Speaker,
-    /// How far it had got, in the platform's word, where it says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub state: Option<String>,
-}
-
-/// Which side of a conversation wrote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Speaker {
-    /// The customer.
-    Customer,
-    /// The business, by another hand than ours.
-    Business,
-}
-
-/// The conversation was passed on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Handover {
-    /// The role that had it, in the platform's word; empty where it does not say.
-    pub from: String,
-    /// The role that has it now.
-    pub to: String,
-    /// All of it, as JSON.
-    pub data: Private<String>,
-}
-
-/// Who the customer is has changed. The route names the identities that count from now on first, and those of before as
-/// former ones.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IdentityChanged {
-    /// What changed.
-    pub what: IdentityChange,
-    /// The platform's sentence about it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub note: Option<Private<String>>,
-}
-
-/// What changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum IdentityChange {
-    /// The phone number; the platform gives a new user id with it.
-    Number,
-    /// The user id alone.
-    UserId,
-    /// The device or the person behind the number: the platform's security code changed.
-    Identity,
-}
-
-impl IdentityChange {
-    /// The last word of the event's kind.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Number => "number-changed",
-            Self::UserId => "user-id-changed",
-            Self::Identity => "identity-changed",
-        }
-    }
-}
-
-/// What the customer wants to be sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Preference {
-    /// `marketing_messages`.
-    pub category: String,
-    /// `stop` or `resume`, in the platform's word.
-    pub value: String,
-    /// The platform's sentence about it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub detail: Option<Private<String>>,
-}
-
-/// What an operator wants done with a dead letter.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LetterOrder {
-    /// The dead letter's task.
-    pub task: TaskId,
-    /// What to do.
-    pub verb: LetterVerb,
-    /// Who ordered it: the name in the token.
-    pub by: String,
-}
-
-/// What to do with a dead letter.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "kebab-case")]
-pub enum LetterVerb {
-    /// Back into its lane, as new.
-    Retry,
-    /// Its effect is replaced by this one; it stays a dead letter.
-    Edit {
-        /// The new effect.
-        effect: Box<Effect>,
-    },
-    /// It is nobody's business any more.
-    Drop,
-}
-
-impl LetterVerb {
-    /// The word for it.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Retry => "retry",
-            Self::Edit { .. } => "edit",
-            Self::Drop => "drop",
-        }
-    }
-}
-
-/// This conversation goes on in another one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Join {
-    /// Which.
-    pub into: ConversationId,
-}
-
-/// Another conversation goes on here.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Joined {
-    /// As it stood when it was joined.
-    pub conversation: Conversation,
-    /// Its tickets, with the ids of the entries that we wrote.
-    pub tickets: Vec<(Ticket, Vec<String>)>,
-    /// What it knows of the customer is what was seen last: it replaces what is known here. Otherwise it only adds to it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub newest: bool,
 }
