@@ -20,7 +20,9 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 /// The interpreter with the pinned clients of `tests/python/requirements.txt`.
 fn python() -> PathBuf {
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/test-venv/bin/python");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |target| root.join(target));
+    let python = target.join("test-venv/bin/python");
     assert!(
         python.exists(),
         "{} is missing: it holds the Python clients of tests/python/requirements.txt. `cargo xtask test` makes it",
