@@ -13,8 +13,9 @@ use crate::config::ACKNOWLEDGEMENT;
 use crate::outside::Outside;
 use crate::wait::eventually_within;
 
-/// How long everything may take to come to rest once nothing breaks any more, on a busy machine.
-const REST: Duration = Duration::from_secs(120);
+/// How long everything may take to come to rest once nothing breaks any more, on a busy machine. After a crash a desk is
+/// asked about each entry that may have been written, which takes seconds in a ticket of a thousand.
+const REST: Duration = Duration::from_secs(600);
 
 /// Customers who each write one message after the other: the next one when WhatsApp has been told that the one before is
 /// taken. So the order in which they were acknowledged is known.
