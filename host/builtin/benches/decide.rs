@@ -18,7 +18,7 @@ use bytes::Bytes;
 use criterion::{Criterion, SamplingMode, Throughput};
 use patchbay_model::conversation::{Channel, Conversation, Customer};
 use patchbay_model::{Body, Content, ConversationId, CustomerId, Event, EventId, Message, Timestamp};
-use patchbay_runtime::{Call, Engine, EngineOptions, Grants, HandlerInput, Limits, Plugin, PluginSpec};
+use patchbay_runtime::{Call, Engine, EngineOptions, Grants, HandlerInput, Limits, Mode, Plugin, PluginSpec};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -153,6 +153,7 @@ fn call() -> Call {
         attempt: 1,
         now: Timestamp::from_millis(NOW),
         deterministic: true,
+        mode: Mode::Live,
         timeout: Duration::from_secs(60),
         desk: None,
     }

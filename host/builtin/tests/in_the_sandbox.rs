@@ -30,7 +30,7 @@ use patchbay_model::{
 };
 use patchbay_runtime::{
     Call, CallError, Engine, EngineOptions, Grants, HandlerInput, HostPattern, HttpGrant, Limits, MediaHandle,
-    MediaSource, Plugin, PluginSpec, Role,
+    MediaSource, Mode, Plugin, PluginSpec, Role,
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -71,6 +71,7 @@ fn call(deterministic: bool) -> Call {
         attempt: 1,
         now: now(),
         deterministic,
+        mode: Mode::Live,
         timeout: Duration::from_secs(60),
         desk: (!deterministic).then(|| "zd".to_owned()),
     }
@@ -298,7 +299,7 @@ fn grants(address: SocketAddr) -> Grants {
     grant.ports = vec![address.port()];
     grant.plain_http = true;
     grant.private_network = true;
-    Grants { http: vec![grant], media: true }
+    Grants { http: vec![grant], media: true, keyvalue: None }
 }
 
 type Requests = Arc<Mutex<Vec<(String, Bytes)>>>;

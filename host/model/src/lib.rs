@@ -11,6 +11,7 @@
 //! - [`arrival`]: what happened, before the store has said whose conversation it belongs to
 //! - [`conversation`]: who it happened with, and how things stand
 //! - [`action`]: what a handler wants done
+//! - [`decision`]: why an event went where it went
 //! - [`desk`]: what passes between the gateway and a desk plugin
 //! - [`task`]: one effect in a lane
 //! - [`failure`]: why a call did not succeed
@@ -18,6 +19,7 @@
 pub mod action;
 pub mod arrival;
 pub mod conversation;
+pub mod decision;
 pub mod desk;
 pub mod event;
 pub mod failure;

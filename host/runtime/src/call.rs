@@ -15,6 +15,17 @@ pub struct HandlerInput {
     pub tickets: Vec<Ticket>,
 }
 
+/// Whether what a plugin does outside of its sandbox counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// It does.
+    #[default]
+    Live,
+    /// A shadow run, a replay or a test: what it keeps is thrown away after the call, and HTTP is refused unless a grant
+    /// allows it for rehearsals too.
+    Rehearsal,
+}
+
 /// What a call is made for, and what it may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
@@ -29,6 +40,8 @@ pub struct Call {
     pub deterministic: bool,
     /// How long the whole call may take, waiting included; at the most [`limits::WALL_MOST`](crate::limits::WALL_MOST).
     pub timeout: Duration,
+    /// Whether what the plugin does outside counts.
+    pub mode: Mode,
     /// The desk's name in the configuration, for desk calls; it goes into tickets and activities that come back.
     pub desk: Option<String>,
 }

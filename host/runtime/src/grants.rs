@@ -13,6 +13,8 @@ pub struct Grants {
     pub http: Vec<HttpGrant>,
     /// It may read stored media, and send it on to the hosts in `http`.
     pub media: bool,
+    /// It may keep so many bytes of keys and values.
+    pub keyvalue: Option<u64>,
 }
 
 /// HTTP requests toward one host, or toward the hosts under one domain.
@@ -31,6 +33,8 @@ pub struct HttpGrant {
     /// The host may be in a private, loopback or link-local network. Without it such an address is refused, whatever
     /// name led to it.
     pub private_network: bool,
+    /// Requests are sent in rehearsals too: shadow runs, replays. For what only reads.
+    pub rehearsal: bool,
     /// What the host adds to every request that this grant covers.
     pub credential: Option<Credential>,
 }
@@ -46,6 +50,7 @@ impl HttpGrant {
             paths: Vec::new(),
             plain_http: false,
             private_network: false,
+            rehearsal: false,
             credential: None,
         }
     }

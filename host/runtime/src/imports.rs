@@ -89,8 +89,8 @@ mod tests {
     #[test]
     fn grants_open_what_they_name() {
         let none = Grants::default();
-        let http = Grants { http: vec![HttpGrant::https(HostPattern::parse("a.com").unwrap())], media: false };
-        let media = Grants { http: Vec::new(), media: true };
+        let http = Grants { http: vec![HttpGrant::https(HostPattern::parse("a.com").unwrap())], media: false, keyvalue: None };
+        let media = Grants { http: Vec::new(), media: true, keyvalue: None };
         let both = Grants { media: true, ..http.clone() };
 
         for inert in ["wasi:cli/exit@0.2.6", "wasi:config/store@0.2.0-rc.1", "patchbay:plugin/context@0.1.0"] {

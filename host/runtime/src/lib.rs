@@ -27,6 +27,7 @@
 //! - `contract`: the adapter of each version
 //! - `wasi`, `capabilities`: what the host does for a plugin
 //! - [`report`], `stop`: how a call ends that gives no answer
+//! - [`keyvalue`]: where plugins keep what they remember
 //! - [`media`]: where stored media comes from
 
 pub mod call;
@@ -36,6 +37,7 @@ pub mod engine;
 pub mod grants;
 mod imports;
 mod inspect;
+pub mod keyvalue;
 pub mod limits;
 mod load;
 pub mod media;
@@ -48,9 +50,10 @@ mod stop;
 mod ticker;
 mod wasi;
 
-pub use call::{Call, HandlerInput};
+pub use call::{Call, HandlerInput, Mode};
 pub use engine::{Engine, EngineError, EngineOptions};
 pub use grants::{Credential, Grants, HostPattern, HostPatternError, HttpGrant};
+pub use keyvalue::{KeyValue, KeyValueError, NoKeyValue};
 pub use limits::Limits;
 pub use media::{MediaHandle, MediaSource, NoMedia};
 pub use plugin::{LoadError, Plugin, PluginSpec, Role};

@@ -4,6 +4,7 @@ mod commit;
 mod link;
 mod node;
 mod records;
+mod shelf;
 mod upkeep;
 
 use std::fmt;
@@ -20,6 +21,7 @@ pub use self::commit::Commit;
 pub use self::link::{ENTRIES_KEPT, Link, LinkChange};
 pub use self::node::{Node, Pace};
 pub use self::records::{Appended, ClearedTimer, EventRecord, MediaRecord, MediaState, Report, Timer};
+pub use self::shelf::{DOCUMENT_MOST, Document, DocumentWrite, Shelf, Shelved};
 pub use self::upkeep::{ExportPage, IDS_KEPT, Record, Removed, Retention, Stats, Upkeep, Verification};
 
 /// A slice of the conversations, owned by one node at a time.
@@ -131,7 +133,7 @@ pub enum StoreError {
 /// copies to others behind the writer's back can lose its last writes when one of those takes over: it says so by
 /// [`losses`](Self::losses). What is lost then is the end of its history, in every partition or in those of one server.
 #[async_trait]
-pub trait Store: Upkeep + fmt::Debug + 'static {
+pub trait Store: Upkeep + Shelf + fmt::Debug + 'static {
     /// How many partitions there are; fixed when the store is made.
     fn partitions(&self) -> u16;
 

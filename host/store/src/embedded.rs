@@ -5,7 +5,7 @@
 //! durable state and wait for nobody.
 //!
 //! # Layout
-//! - `tables`: what is kept, under which keys
+//! - `tables`: what is kept, under which keys; `lazy`: one of them, opened when it is used
 //! - `file`: opening the file, again after a disk error; `disk`: what lies below the engine, for reading on a full disk
 //! - `writer`: the thread, its batches, leases
 //! - `append`, `commit`: the two writes; `links`: what a commit does to links
@@ -17,6 +17,7 @@ pub(crate) mod commit;
 mod copy;
 mod disk;
 mod file;
+mod lazy;
 pub(crate) mod links;
 mod paces;
 pub(crate) mod reads;

@@ -20,6 +20,7 @@ pub mod memory;
 pub mod redis;
 
 pub use contract::{
+    DOCUMENT_MOST, Document, DocumentWrite, Shelf, Shelved,
     Appended, ClearedTimer, Commit, ENTRIES_KEPT, EventFilter, EventRecord, ExportPage, IDS_KEPT, Lease, Link,
     LinkChange, MediaRecord, MediaState, Node, Pace, Partition, Pending, Position, Record, Removed, Report, Retention,
     Stats, Store, StoreError, Timer, Upkeep, Verification, Versioned,

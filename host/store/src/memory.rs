@@ -208,6 +208,8 @@ impl Store for MemoryStore {
     }
 }
 
+impl crate::contract::Shelf for MemoryStore {}
+
 #[async_trait]
 impl Upkeep for MemoryStore {
     async fn stats(&self) -> Result<Stats, StoreError> {

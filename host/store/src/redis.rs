@@ -348,6 +348,8 @@ impl Store for RedisStore {
     }
 }
 
+impl crate::contract::Shelf for RedisStore {}
+
 #[async_trait]
 impl Upkeep for RedisStore {
     async fn stats(&self) -> Result<Stats, StoreError> {

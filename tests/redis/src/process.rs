@@ -78,14 +78,19 @@ pub(crate) fn listens(port: u16) -> bool {
 }
 
 /// Asks again and again until there is an answer.
+pub(crate) fn wait_for<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    wait_longer_for(what, PATIENCE, ask)
+}
+
+/// Asks again and again, so long, until there is an answer.
 #[allow(clippy::disallowed_methods, reason = "it waits for a condition, and its callers need no executor")]
-pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let until = Instant::now() + PATIENCE;
+pub(crate) fn wait_longer_for<T>(what: &str, patience: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + patience;
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(Instant::now() < until, "waited {PATIENCE:?} in vain for {what}");
+        assert!(Instant::now() < until, "waited {patience:?} in vain for {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

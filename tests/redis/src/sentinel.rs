@@ -1,8 +1,10 @@
 //! A master, its replicas, and Sentinels that watch them.
 
+use std::time::Duration;
+
 use rustix::process::Signal;
 
-use crate::process::{Process, free_port, listens, wait_for};
+use crate::process::{Process, free_port, listens, wait_for, wait_longer_for};
 use crate::server::{Options, Redis};
 
 /// The name of the watched master.
@@ -10,6 +12,13 @@ const MASTER: &str = "mymaster";
 
 /// Whom replicas and Sentinels log in as: users of their own, so that they can be shut out while others are served.
 const INSIDERS: [&str; 2] = ["replica", "sentinel"];
+
+/// How long a Sentinel may take to make a former master a replica: it looks for eight seconds in which nobody seemed to be
+/// down, and looks at nothing for thirty when the machine was too busy to run it.
+const FOLLOWING: Duration = Duration::from_secs(150);
+
+/// After how long nobody is taken for down by mistake on a busy machine, milliseconds.
+const CALM: &str = "10000";
 
 /// How a group is started.
 #[derive(Clone, Debug)]
@@ -92,9 +101,16 @@ impl SentinelGroup {
     }
 
     fn ask_sentinel<T: redis::FromRedisValue>(&self, port: u16, what: &str) -> redis::RedisResult<T> {
+        redis::cmd("SENTINEL").arg(what).arg(MASTER).query(&mut self.connect_to_sentinel(port)?)
+    }
+
+    fn tell_sentinel(&self, port: u16, option: &str, value: &str) -> redis::RedisResult<String> {
+        redis::cmd("SENTINEL").arg("SET").arg(MASTER).arg(option).arg(value).query(&mut self.connect_to_sentinel(port)?)
+    }
+
+    fn connect_to_sentinel(&self, port: u16) -> redis::RedisResult<redis::Connection> {
         let password = self.options.sentinel_password.as_ref().map(|word| format!(":{word}@")).unwrap_or_default();
-        let mut connection = redis::Client::open(format!("redis://{password}127.0.0.1:{port}/"))?.get_connection()?;
-        redis::cmd("SENTINEL").arg(what).arg(MASTER).query(&mut connection)
+        redis::Client::open(format!("redis://{password}127.0.0.1:{port}/"))?.get_connection()
     }
 
     fn followers(&self, master: usize) -> usize {
@@ -191,10 +207,15 @@ impl SentinelGroup {
         })
     }
 
-    /// Waits until the server follows another one.
+    /// Waits until the server follows another one. The failover is over: from now on the Sentinels are slow to take a
+    /// server for down.
     pub fn wait_until_it_follows(&self, address: &str) {
+        for (port, _) in &self.sentinels {
+            // One that was killed has nothing to be told.
+            let _: redis::RedisResult<String> = self.tell_sentinel(*port, "down-after-milliseconds", CALM);
+        }
         let server = self.servers.iter().find(|server| server.addr() == address).expect("one of the group");
-        wait_for("the server to follow", || {
+        wait_longer_for("the server to follow", FOLLOWING, || {
             let info: String = server.try_ask(&["INFO", "replication"]).ok()?;
             (info.contains("role:slave") && info.contains("master_link_status:up")).then_some(())
         });

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use patchbay_model::{Event, Flow, Outcome, Timestamp};
-use patchbay_runtime::{Call, CallError, HandlerInput, Plugin, PluginReport};
+use patchbay_runtime::{Call, CallError, HandlerInput, Mode, Plugin, PluginReport};
 use patchbay_store::Report;
 
 use super::plan::{ChainEnd, Plan};
@@ -20,6 +20,11 @@ pub trait Handler: fmt::Debug + Send + Sync {
 
     /// Which of the versions that ran under this name it is.
     fn generation(&self) -> u64;
+
+    /// The plugin that it is, if it is one.
+    fn plugin(&self) -> Option<&Plugin> {
+        None
+    }
 
     /// Decides about one event.
     ///
@@ -36,6 +41,10 @@ impl Handler for Plugin {
 
     fn generation(&self) -> u64 {
         Self::generation(self)
+    }
+
+    fn plugin(&self) -> Option<&Plugin> {
+        Some(self)
     }
 
     async fn handle(&self, input: &HandlerInput, call: &Call) -> Result<Outcome, CallError> {
@@ -103,6 +112,7 @@ pub async fn run(
             attempt,
             now: event.received_at,
             deterministic: true,
+            mode: Mode::Live,
             timeout: step.timeout,
             desk: None,
         };

@@ -41,7 +41,8 @@ pub async fn handle(owner: &Arc<Owner>, record: &EventRecord) -> ControlFlow<()>
                 metrics::histogram!("patchbay_decide_seconds").record(started.elapsed().as_secs_f64());
                 let delay = owner.shared().store.now().since(record.event.received_at);
                 metrics::histogram!("patchbay_event_age_seconds").record(delay.as_secs_f64());
-                carry_out(owner, committed);
+                let begun = committed.begun || may_have_been_decided(owner, record);
+                carry_out(owner, Committed { begun, ..committed });
                 return ControlFlow::Continue(());
             }
             Err(error) => error,
@@ -66,6 +67,12 @@ pub async fn handle(owner: &Arc<Owner>, record: &EventRecord) -> ControlFlow<()>
             () = tokio::time::sleep(pause) => {}
         }
     }
+}
+
+/// Whether somebody may have decided the event before, and begun what followed: a store that fails over can lose the commit
+/// of an event. The tasks are the same ones then, and their targets are asked first.
+fn may_have_been_decided(owner: &Owner, record: &EventRecord) -> bool {
+    record.event.received_at < owner.doubtful_until()
 }
 
 /// Why an event has not been committed.

@@ -11,6 +11,7 @@
 //! - [`owner`]: one partition: journal, timers, tasks; [`owners`]: all of this node's
 //! - [`retention`]: what is past its time is removed
 //! - [`chain`]: which handlers are asked, and what happens when one fails
+//! - [`slot`]: a deployment, and which of its generations is asked
 //! - [`decide`]: one event from journal to commit
 //! - [`plan`]: what follows from an event, purely
 //! - [`words`]: messages as text for people
@@ -29,6 +30,7 @@ pub mod owners;
 pub mod ownership;
 pub mod plan;
 pub mod retention;
+pub mod slot;
 pub mod tenure;
 #[cfg(test)]
 mod tests;
@@ -36,12 +38,13 @@ pub mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use patchbay_media::Blobs;
 use patchbay_model::conversation::Channel;
 use patchbay_model::event::LetterOrder;
-use patchbay_model::{Arrival, Body, EventId, Route};
+use patchbay_model::{Arrival, Body, EventId, Route, Timestamp};
 use patchbay_runtime::Plugin;
 use patchbay_store::{Retention, Store, StoreError};
 use patchbay_whatsapp::graph::Graph;
@@ -149,6 +152,21 @@ pub struct Shared {
     /// The desks that there are.
     pub desks: BTreeSet<String>,
     deciding: Semaphore,
+    /// When the store last may have lost the end of its history, in milliseconds; 0: never, as far as this node knows.
+    lost_at: AtomicU64,
+}
+
+impl Shared {
+    /// When the store last may have lost the end of its history, as far as this node knows.
+    fn lost_at(&self) -> Option<Timestamp> {
+        let at = self.lost_at.load(Ordering::Relaxed);
+        (at > 0).then(|| Timestamp::from_millis(at))
+    }
+
+    /// Takes note that the store may have lost the end of its history.
+    fn lost(&self) {
+        self.lost_at.store(self.store.now().as_millis(), Ordering::Relaxed);
+    }
 }
 
 /// The running loop.
@@ -178,6 +196,7 @@ impl Engine {
             tracker: TaskTracker::new(),
             media_settled: Notify::new(),
             deciding: Semaphore::new(DECIDING_AT_ONCE),
+            lost_at: AtomicU64::new(0),
         });
         shared.tracker.spawn(retention::thin_out(Arc::clone(&shared)));
         let engine = Self { status: Ownership::start(&shared), shared };

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::keyed::KeyedQueues;
+use super::lanes::Behind;
 use super::tenure::{Ended, Tenure};
 use super::{Shared, decide, lanes};
 
@@ -32,6 +33,13 @@ const STORE_PAUSE: Duration = Duration::from_millis(500);
 
 /// The pause after a fault of our own: what it was is in the log, and the work is not lost.
 const PANIC_PAUSE: Duration = Duration::from_secs(5);
+
+/// How far the clocks of two nodes may be apart.
+const SKEW: Duration = Duration::from_secs(2);
+
+/// How long after a loss an event can come once more that was accepted and decided before it: WhatsApp delivers again what
+/// it had no answer to, first after seconds, then after minutes.
+const AFTER_A_LOSS: Duration = Duration::from_secs(10 * 60);
 
 /// Why a commit was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +130,17 @@ impl Owner {
         self.started
     }
 
+    /// Events that were accepted before this may have been decided by a former owner whose commit was lost.
+    #[must_use]
+    pub fn doubtful_until(&self) -> Timestamp {
+        let after_a_loss = self.shared.lost_at().map(|lost| lost.after(AFTER_A_LOSS));
+        after_a_loss.unwrap_or_default().max(self.started.after(SKEW))
+    }
+
+    fn is_after_a_loss(&self) -> bool {
+        self.shared.lost_at().is_some_and(|lost| self.shared.store.now() < lost.after(AFTER_A_LOSS))
+    }
+
     /// When the oldest event that is not handled yet was accepted.
     #[must_use]
     pub fn oldest_waiting(&self) -> Option<Timestamp> {
@@ -164,10 +183,19 @@ impl Owner {
     }
 
     async fn work_tasks(self: Arc<Self>, key: LaneKey) {
-        while let Some((task, mut recovered)) = self.tasks.take(&key) {
+        // Asking whether something was done costs a desk much in a long ticket, and is needed only up to the first that was
+        // not: what is behind it was never begun. Unless the store lost its end, and the order with it.
+        let mut behind = Behind::MayHaveBegun;
+        while let Some((task, recovered)) = self.tasks.take(&key) {
+            let mut recovered = recovered && (behind == Behind::MayHaveBegun || self.is_after_a_loss());
             loop {
                 match AssertUnwindSafe(lanes::run(&self, task.clone(), recovered)).catch_unwind().await {
-                    Ok(ControlFlow::Continue(())) => break,
+                    Ok(ControlFlow::Continue(known)) => {
+                        if known == Behind::NotBegun {
+                            behind = known;
+                        }
+                        break;
+                    }
                     Ok(ControlFlow::Break(())) => return self.tasks.forget(&key),
                     Err(_) => tracing::error!(task = %task.id, "carrying out a task panicked; trying again"),
                 }

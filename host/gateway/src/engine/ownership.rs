@@ -231,6 +231,7 @@ impl Ownership {
             "the store may have lost the end of its history; everything in memory is dropped and read again"
         );
         metrics::counter!("patchbay_store_losses_total").increment(1);
+        self.shared.lost();
         self.slots.values().for_each(|slot| slot.cut.cancel());
     }
 

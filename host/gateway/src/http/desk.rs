@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use patchbay_model::desk::Webhook;
 use patchbay_model::event::DeskActivity;
 use patchbay_model::{Arrival, Body as EventBody, EventId, Failure, Private, Route, Timestamp};
-use patchbay_runtime::{Call, CallError};
+use patchbay_runtime::{Call, CallError, Mode};
 use patchbay_store::Appended;
 use patchbay_store::intake::Accepted;
 
@@ -95,6 +95,7 @@ async fn accept(
         attempt: 1,
         now,
         deterministic: false,
+        mode: Mode::Live,
         timeout: RECEIVE_TIMEOUT,
         desk: Some(desk.to_owned()),
     };

@@ -181,10 +181,11 @@ fn grants(config: &Config, plugin: &str, grants: &config::Grants) -> anyhow::Res
             paths: grant.paths.clone(),
             plain_http: grant.plain_http,
             private_network: grant.private_network,
+            rehearsal: false,
             credential,
         });
     }
-    Ok(Grants { http, media: grants.media })
+    Ok(Grants { http, media: grants.media, keyvalue: None })
 }
 
 fn credential(config: &Config, plugin: &str, name: &str) -> anyhow::Result<Credential> {

@@ -234,6 +234,8 @@ impl Drop for LazyStore {
     }
 }
 
+impl patchbay_store::Shelf for LazyStore {}
+
 #[async_trait]
 impl Upkeep for LazyStore {
     async fn stats(&self) -> Result<Stats, StoreError> {

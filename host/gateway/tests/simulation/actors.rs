@@ -94,6 +94,7 @@ pub(crate) struct World {
 #[async_trait]
 impl Effects for World {
     async fn execute(&self, owner: &Arc<Owner>, task: &Task, repeated: bool) -> Result<Done, Failed> {
+        let before = self.ask(task, repeated);
         let (run, takes, fails, uncertain) = self.begin(owner, task);
         if task.lane == Lane::Conversations {
             let done = Targets.execute(owner, task, repeated).await?;
@@ -109,7 +110,7 @@ impl Effects for World {
         if uncertain {
             return Err(Failure::uncertain("the answer was lost").into());
         }
-        let mut done = Done::default();
+        let mut done = Done { asked_in_vain: repeated && !before, ..Done::default() };
         if let Effect::FetchMedia { media, .. } = &task.effect {
             let state = MediaState::Stored { blob: "b".into(), size: 1, mime: media.mime.clone(), file_name: None };
             done.media.push(MediaRecord { id: media.id.clone(), conversation: task.conversation.clone(), state });
@@ -119,6 +120,17 @@ impl Effects for World {
 }
 
 impl World {
+    /// Whether an effect has happened before. Who does not ask must know that it has not.
+    fn ask(&self, task: &Task, asked: bool) -> bool {
+        let mut shared = self.shared.lock();
+        let before = shared.runs.iter().any(|run| run.happened && run.task == task.id);
+        if before && !asked {
+            let what = format!("task {} had been done before, and was begun without asking", task.id);
+            shared.violation(self.store.now(), self.node, what);
+        }
+        before
+    }
+
     /// Takes note that an effect begins: only while the lease is worth something.
     fn begin(&self, owner: &Owner, task: &Task) -> (usize, Duration, bool, bool) {
         let (now, lease) = (self.store.now(), owner.lease().clone());

@@ -277,6 +277,8 @@ impl Store for Network {
 }
 
 /// Nobody thins out, exports or imports here.
+impl patchbay_store::Shelf for Network {}
+
 #[async_trait]
 impl Upkeep for Network {
     async fn stats(&self) -> Result<Stats, StoreError> {

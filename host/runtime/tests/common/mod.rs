@@ -12,7 +12,7 @@ use patchbay_model::conversation::{Channel, Conversation, Customer};
 use patchbay_model::{
     Action, Body, Content, ConversationId, CustomerId, Event, EventId, Message, Outcome, Ticket, Timestamp,
 };
-use patchbay_runtime::{Call, CallError, Engine, EngineOptions, Grants, HandlerInput, Limits, Plugin, PluginSpec};
+use patchbay_runtime::{Call, CallError, Engine, EngineOptions, Grants, HandlerInput, Limits, Mode, Plugin, PluginSpec};
 
 /// The workspace's target folder.
 fn target() -> PathBuf {
@@ -131,6 +131,7 @@ pub(crate) fn call(subject: &str) -> Call {
         attempt: 1,
         now: Timestamp::from_millis(1_700_000_001_000),
         deterministic: true,
+        mode: Mode::Live,
         timeout: Duration::from_secs(60),
         desk: None,
     }

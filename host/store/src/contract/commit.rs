@@ -1,5 +1,6 @@
 //! The one atomic write.
 
+use patchbay_model::decision::Decision;
 use patchbay_model::task::DeadLetter;
 use patchbay_model::{Arrival, Conversation, Task, TaskId};
 use serde::Serialize;
@@ -51,4 +52,6 @@ pub struct Commit {
     pub append: Vec<Arrival>,
     /// Reports for the operator.
     pub reports: Vec<Report>,
+    /// How the event was decided. Kept as long as the event.
+    pub decision: Option<Decision>,
 }

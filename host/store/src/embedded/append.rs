@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use patchbay_model::{Arrival, ConversationId, EventId, Raw, Route};
-use redb::ReadableTable;
 
 use super::tables::{NOTHING, Tables};
 use super::{encode, fault, id_of};

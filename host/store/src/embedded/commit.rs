@@ -1,7 +1,6 @@
 //! The one atomic write that ends the handling of an event or a task.
 
 use patchbay_model::{ConversationId, MediaId, TaskId, Timestamp};
-use redb::ReadableTable;
 
 use super::append::{self, Incoming, Places};
 use super::tables::{NOTHING, Tables};

@@ -250,7 +250,14 @@ pub(super) fn examine(path: &Path, handle: &Handle, partitions: u16) -> Result<K
     let database = &handle.database;
     let transaction = database.begin_read().map_err(fault)?;
     match tables::number(&transaction, META_FORMAT)? {
-        Some(FORMAT) => {}
+        Some(FORMAT) => {
+            // A version that knew fewer of them may have made the file.
+            if handle.writable && transaction.list_tables().map_err(fault)?.count() < tables::TABLES {
+                let transaction = database.begin_write().map_err(fault)?;
+                Tables::of(&transaction).make()?;
+                transaction.commit().map_err(fault)?;
+            }
+        }
         Some(format) => {
             return Err(StoreError::Unsuitable(format!(
                 "{} is a store of format {format}, and this version of Patchbay knows format {FORMAT}: run the version \
@@ -281,7 +288,8 @@ pub(super) fn examine(path: &Path, handle: &Handle, partitions: u16) -> Result<K
 
 fn make(database: &Database, partitions: u16) -> Result<(), StoreError> {
     let transaction = database.begin_write().map_err(fault)?;
-    let mut tables = Tables::open(&transaction)?;
+    let mut tables = Tables::of(&transaction);
+    tables.make()?;
     for (key, number) in [(META_FORMAT, FORMAT), (META_PARTITIONS, partitions.into()), (META_POSITION, 0)] {
         tables.meta.insert(key, number).map_err(fault)?;
     }

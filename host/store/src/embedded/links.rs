@@ -1,7 +1,6 @@
 //! What a commit does to links, against what is stored when it is written.
 
 use patchbay_model::ConversationId;
-use redb::ReadableTable;
 
 use super::tables::{NOTHING, Tables};
 use super::{decode, encode, fault};

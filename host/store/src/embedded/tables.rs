@@ -6,11 +6,12 @@
 use std::borrow::Borrow;
 
 use redb::{
-    Key, ReadTransaction, ReadableTable, ReadableTableMetadata, Table, TableDefinition, TableError, Value,
+    Key, ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition, TableError, Value,
     WriteTransaction,
 };
 
 use super::fault;
+use super::lazy::Lazy;
 use crate::StoreError;
 
 /// Marks a value that says nothing: its key is all.
@@ -49,15 +50,24 @@ macro_rules! tables {
     ($($(#[$doc:meta])+ $field:ident $name:ident $text:literal: $key:ty => $value:ty;)+) => {
         $($(#[$doc])+ pub(super) const $name: Definition<$key, $value> = TableDefinition::new($text);)+
 
-        /// Every table, open for one write transaction.
+        /// How many tables there are.
+        pub(super) const TABLES: usize = [$($text,)+].len();
+
+        /// Every table, for one write transaction.
         pub(super) struct Tables<'t> {
-            $(pub(super) $field: Table<'t, $key, $value>,)+
+            $(pub(super) $field: Lazy<'t, $key, $value>,)+
         }
 
         impl<'t> Tables<'t> {
-            /// Opens them all, and makes those that are missing.
-            pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, StoreError> {
-                Ok(Self { $($field: transaction.open_table($name).map_err(fault)?,)+ })
+            /// Opens none yet.
+            pub(super) fn of(transaction: &'t WriteTransaction) -> Self {
+                Self { $($field: Lazy::new(transaction, $name),)+ }
+            }
+
+            /// Makes those that are missing: readers rely on all of them.
+            pub(super) fn make(&self) -> Result<(), StoreError> {
+                $(self.$field.open().map_err(fault)?;)+
+                Ok(())
             }
         }
 
@@ -70,8 +80,8 @@ macro_rules! tables {
         /// Bytes of the pages that hold the tables. Reads all of them.
         pub(super) fn used(transaction: &ReadTransaction) -> Result<u64, StoreError> {
             let mut bytes = 0;
-            $({
-                let stats = transaction.open_table($name).map_err(fault)?.stats().map_err(fault)?;
+            $(if let Some(table) = table(transaction, $name)? {
+                let stats = table.stats().map_err(fault)?;
                 bytes += stats.stored_bytes() + stats.metadata_bytes() + stats.fragmented_bytes();
             })+
             Ok(bytes)
@@ -131,6 +141,19 @@ tables! {
     reports REPORTS "reports": u64 => Json;
 }
 
+/// A table, if the file has it: one that an earlier version has made lacks those that came later, until something is
+/// written there.
+pub(super) fn table<K: Key + 'static, V: Value + 'static>(
+    transaction: &ReadTransaction,
+    definition: Definition<K, V>,
+) -> Result<Option<ReadOnlyTable<K, V>>, StoreError> {
+    match transaction.open_table(definition) {
+        Ok(table) => Ok(Some(table)),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(fault(error)),
+    }
+}
+
 impl Tables<'_> {
     /// Remembers that something happened in a conversation. Older than what is known changes nothing.
     pub(super) fn touch(&mut self, conversation: &str, at: u64) -> Result<(), StoreError> {
@@ -157,8 +180,8 @@ where
     for<'a> K::SelfType<'a>: Borrow<K::SelfType<'a>>,
     for<'a> V::SelfType<'a>: Borrow<V::SelfType<'a>>,
 {
-    let from = from.open_table(definition).map_err(fault)?;
     let mut to = to.open_table(definition).map_err(fault)?;
+    let Some(from) = table(from, definition)? else { return Ok(()) };
     for entry in from.iter().map_err(fault)? {
         let (key, value) = entry.map_err(fault)?;
         to.insert(key.value(), value.value()).map_err(fault)?;
@@ -168,10 +191,6 @@ where
 
 /// A number about the file, if it is there.
 pub(super) fn number(transaction: &ReadTransaction, key: &str) -> Result<Option<u64>, StoreError> {
-    let meta = match transaction.open_table(META) {
-        Ok(meta) => meta,
-        Err(TableError::TableDoesNotExist(_)) => return Ok(None),
-        Err(error) => return Err(fault(error)),
-    };
+    let Some(meta) = table(transaction, META)? else { return Ok(None) };
     Ok(meta.get(key).map_err(fault)?.map(|value| value.value()))
 }

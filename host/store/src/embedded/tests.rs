@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use redb::{ReadableTable, StorageBackend};
+use redb::StorageBackend;
 
 use super::file::Opener;
 use super::*;
@@ -180,8 +180,26 @@ fn written(entry: &str) -> LinkChange {
 fn spoil(store: &EmbeddedStore, write: impl FnOnce(&mut tables::Tables<'_>)) {
     let handle = store.shared.file.handle();
     let transaction = handle.as_ref().unwrap().database.begin_write().unwrap();
-    write(&mut tables::Tables::open(&transaction).unwrap());
+    write(&mut tables::Tables::of(&transaction));
     transaction.commit().unwrap();
+}
+
+#[tokio::test]
+async fn a_table_that_is_missing_is_made_when_the_file_is_opened() {
+    let disk = Disk::default();
+    let before = store(&disk);
+    before.append(vec![arrival(1)]).await.unwrap();
+    {
+        let handle = before.shared.file.handle();
+        let transaction = handle.as_ref().unwrap().database.begin_write().unwrap();
+        assert!(transaction.delete_table(tables::REPORTS).unwrap());
+        transaction.commit().unwrap();
+    }
+    before.reports(1).await.unwrap_err();
+    before.close().await;
+    let after = store(&disk);
+    assert_eq!(after.reports(1).await.unwrap(), []);
+    assert_eq!(after.append(vec![arrival(1)]).await.unwrap(), [Appended::Duplicate]);
 }
 
 #[tokio::test]

@@ -19,6 +19,8 @@ use crate::{
 /// How long the count of used bytes holds: counting reads the whole file.
 const COUNT_HOLDS: Duration = Duration::from_secs(10 * 60);
 
+impl crate::contract::Shelf for EmbeddedStore {}
+
 #[async_trait]
 impl Upkeep for EmbeddedStore {
     /// Bytes that are free are counted every ten minutes at most, and after thinning out.

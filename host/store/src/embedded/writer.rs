@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redb::ReadableTable;
 use tokio::sync::{mpsc, oneshot};
 
 use super::append::{self, Incoming, Places};
@@ -157,7 +156,7 @@ impl Writer {
         let mut transaction = database.begin_write().map_err(fault)?;
         transaction.set_quick_repair(self.quick_repair);
         let mut batch =
-            Batch { shared, tables: Tables::open(&transaction)?, places: &mut self.places, granted, dirty: false };
+            Batch { shared, tables: Tables::of(&transaction), places: &mut self.places, granted, dirty: false };
         for job in jobs {
             batch.job(job, answers)?;
         }

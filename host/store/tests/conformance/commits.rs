@@ -42,6 +42,7 @@ fn full(id: &ConversationId, handled: Option<Position>, version: u64) -> Commit 
         media: vec![media(id)],
         append: vec![known("follows", id), arrival("by ticket", ticket_route("zendesk", "4711"))],
         reports: vec![report("reported", 1)],
+        decision: None,
     }
 }
 

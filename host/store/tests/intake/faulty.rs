@@ -235,6 +235,8 @@ impl Store for Faulty {
     }
 }
 
+impl patchbay_store::Shelf for Faulty {}
+
 #[async_trait]
 impl Upkeep for Faulty {
     async fn stats(&self) -> Result<Stats, StoreError> {

@@ -2,11 +2,12 @@
 //! repeated.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use patchbay_model::desk::{Added, Draft, Entry};
 use patchbay_model::task::Lane;
 use patchbay_model::{Attributes, Conversation, Effect, Failure, Private, Task, TaskId, Timestamp};
-use patchbay_runtime::{Call, CallError, Cause, Plugin};
+use patchbay_runtime::{Call, CallError, Cause, Mode, Plugin};
 use patchbay_store::{Link, LinkChange, StoreError};
 
 use super::files::with_files;
@@ -24,10 +25,12 @@ pub(super) async fn execute(owner: &Arc<Owner>, task: &Task, repeated: bool) -> 
         attempt: task.attempts + 1,
         now: shared.store.now(),
         deterministic: false,
+        mode: Mode::Live,
         timeout: line.timeout,
         desk: Some(desk.clone()),
     };
-    let verbs = Verbs { owner, plugin: &line.plugin, call, desk, task, repeated };
+    let asked_in_vain = AtomicBool::new(false);
+    let verbs = Verbs { owner, plugin: &line.plugin, call, desk, task, repeated, asked_in_vain };
     let link = shared.store.link(&task.conversation, desk).await.map_err(not_read)?;
     let links = match (&task.effect, link) {
         (Effect::CreateTicket { subject, fields, entries }, None) => {
@@ -48,7 +51,7 @@ pub(super) async fn execute(owner: &Arc<Owner>, task: &Task, repeated: bool) -> 
         (Effect::UpdateTicket { .. }, None) => Vec::new(),
         _ => return Err(misplaced(task)),
     };
-    Ok(Done { links, ..Done::default() })
+    Ok(Done { links, asked_in_vain: verbs.asked_in_vain.into_inner(), ..Done::default() })
 }
 
 /// A desk's verbs for one task.
@@ -59,6 +62,8 @@ struct Verbs<'a> {
     desk: &'a str,
     task: &'a Task,
     repeated: bool,
+    /// It was asked whether an earlier try had done it, and none had.
+    asked_in_vain: AtomicBool,
 }
 
 impl Verbs<'_> {
@@ -69,11 +74,12 @@ impl Verbs<'_> {
         entries: Vec<Entry>,
     ) -> Result<LinkChange, Failed> {
         let key = self.task.id.as_str();
-        if self.repeated
-            && let Some(found) = self.find_ticket(key).await?
-        {
-            tracing::info!(task = %self.task.id, "an earlier try had opened the ticket");
-            return Ok(self.written(None, found));
+        if self.repeated {
+            if let Some(found) = self.find_ticket(key).await? {
+                tracing::info!(task = %self.task.id, "an earlier try had opened the ticket");
+                return Ok(self.written(None, found));
+            }
+            self.asked_in_vain.store(true, Ordering::Relaxed);
         }
         let conversation = self.conversation().await?;
         add_assignment(&mut fields, &conversation);
@@ -125,6 +131,7 @@ impl Verbs<'_> {
                 tracing::info!(task = %self.task.id, "an earlier try had written the entry");
                 return Ok(self.written(Some(link), found));
             }
+            self.asked_in_vain.store(true, Ordering::Relaxed);
         }
         let entry = with_files(self.owner, entry).await.map_err(not_read)?;
         let added = self.plugin.add_entry(key, &link.ticket, &entry, &self.call).await;

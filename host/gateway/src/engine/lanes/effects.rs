@@ -20,6 +20,9 @@ pub struct Done {
     pub media: Vec<MediaRecord>,
     /// Outcomes as events of the task's conversation.
     pub append: Vec<Arrival>,
+    /// The target was asked whether an earlier try had done it, and none had. A lane keeps a conversation's order, so
+    /// nothing behind this task can have been begun either.
+    pub asked_in_vain: bool,
 }
 
 /// Why an effect did not happen.

@@ -122,20 +122,30 @@ impl LaneState {
     }
 }
 
+/// What the end of a task says of those behind it in its conversation's lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behind {
+    /// They may have been begun before, if they were read from the store.
+    MayHaveBegun,
+    /// None of them was ever begun: see [`Done::asked_in_vain`].
+    NotBegun,
+}
+
 /// Carries a task out, with all its tries. `recovered`: it was read from the store, and may have been begun before.
 /// Breaks off when nothing more is to be begun; the task is still in the store then.
-pub async fn run(owner: &Arc<Owner>, mut task: Task, recovered: bool) -> ControlFlow<()> {
+pub async fn run(owner: &Arc<Owner>, mut task: Task, recovered: bool) -> ControlFlow<(), Behind> {
     let lanes = &owner.shared().lanes;
     let Some(lane) = lanes.lanes.get(&task.lane) else {
         tracing::warn!(lane = %task.lane, task = %task.id, "no such lane is configured; the task is kept until there is");
-        return ControlFlow::Continue(());
+        return ControlFlow::Continue(Behind::MayHaveBegun);
     };
     let mut begun = recovered || task.attempts > 0;
     let mut refused_after = None;
     loop {
         wait_until_due(owner, &task).await?;
         if prepare(owner, &mut task).await? == Prepared::HasHappened {
-            return settle::done(owner, task, Done::default()).await;
+            settle::done(owner, task, Done::default()).await?;
+            return ControlFlow::Continue(Behind::MayHaveBegun);
         }
         let Some((permit, pass)) = lane.admit(owner, &task).await else { return ControlFlow::Break(()) };
         // A node that was paused finds out here that its lease is past, before anything leaves it.
@@ -157,10 +167,14 @@ pub async fn run(owner: &Arc<Owner>, mut task: Task, recovered: bool) -> Control
             tracing::error!(lane = %task.lane, reason, refused, "the lane is paused; its tasks are kept");
         }
         match result {
-            Ok(done) => return settle::done(owner, task, done).await,
+            Ok(done) => {
+                let behind = if done.asked_in_vain { Behind::NotBegun } else { Behind::MayHaveBegun };
+                settle::done(owner, task, done).await?;
+                return ControlFlow::Continue(behind);
+            }
             Err(failed) => match settle::failed(owner, task, failed).await? {
                 Some(again) => task = again,
-                None => return ControlFlow::Continue(()),
+                None => return ControlFlow::Continue(Behind::MayHaveBegun),
             },
         }
     }
