@@ -14,7 +14,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use patchbay_model::Timestamp;
 use patchbay_model::conversation::Channel;
-use patchbay_store::{EmbeddedOptions, EmbeddedStore, Store as _};
+use patchbay_store::intake::{Intake, IntakeOptions};
+use patchbay_store::{EmbeddedOptions, EmbeddedStore, RedisStore};
+use patchbay_test_redis::{Options as RedisOptions, Redis};
 use patchbay_tests::House;
 use patchbay_tests::config::PHONE_NUMBER_ID;
 use patchbay_tests::house::text_webhook;
@@ -23,6 +25,7 @@ use patchbay_tests::wait::eventually_within;
 use patchbay_whatsapp::normalise::{Channels, normalise};
 use patchbay_whatsapp::signature::AppSecrets;
 use serde_json::{Value, json};
+use tokio::task::block_in_place;
 
 /// Messages a second in the latency run, and how long it lasts.
 const RATE: u64 = 100;
@@ -37,27 +40,52 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         println!("accepting, {CONNECTIONS} connections, one text message a body");
-        let without = bare(None).await?;
-        println!("  without the durable write  {without:>8.0} webhooks/s (signature and normalising)");
+        let row = |what: &str, rate: f64, how: &str| println!("  {what:<28}{rate:>8.0} webhooks/s ({how})");
+        row("a bare handler", bare(Extent::Signature).await?, "it checks the signature and answers 200");
+        row("without the durable write", bare(Extent::Normalising).await?, "signature and normalising");
         let folder = tempfile::tempdir()?;
         let store = EmbeddedStore::open(&folder.path().join("patchbay.redb"), EmbeddedOptions::default())?;
-        let with = bare(Some(store)).await?;
-        println!("  with the durable write     {with:>8.0} webhooks/s (the same, and the store's append)");
-        let whole = gateway().await?;
-        println!("  the whole gateway          {whole:>8.0} webhooks/s (deciding and filing beside it)");
+        let intake = Intake::open(Arc::new(store), &kept(folder.path()))?;
+        row("the embedded store", bare(Extent::Appending(intake)).await?, "the same, and the durable append");
+        for appendfsync in ["everysec", "always"] {
+            let redis = block_in_place(|| Redis::start(RedisOptions { appendfsync, ..RedisOptions::default() }));
+            let (store, _warnings) = RedisStore::connect(patchbay_store::RedisOptions {
+                addresses: vec![redis.addr()],
+                ..patchbay_store::RedisOptions::default()
+            })
+            .await?;
+            let folder = tempfile::tempdir()?;
+            let intake = Intake::open(Arc::new(store), &kept(folder.path()))?;
+            let rate = bare(Extent::Appending(intake)).await?;
+            row(&format!("Redis, {appendfsync}"), rate, "the same, on loopback, and the node's own log");
+        }
+        row("the whole gateway", gateway().await?, "embedded store; deciding and filing beside it");
         latency().await
     })
+}
+
+/// As the gateway has it by default.
+fn kept(folder: &std::path::Path) -> IntakeOptions {
+    let keep = Duration::from_secs(60);
+    IntakeOptions { folder: Some(folder.join("spool")), accept_while_away: false, max_bytes: 1 << 30, keep }
 }
 
 /// What a webhook meets on its way to being accepted.
 struct Accepting {
     app_secrets: AppSecrets,
     channels: Channels,
-    store: Option<EmbeddedStore>,
+    extent: Extent,
 }
 
-/// Accepts as the gateway does, and nothing else happens: with a store, or without the durable write.
-async fn bare(store: Option<EmbeddedStore>) -> Result<f64> {
+/// How far accepting goes.
+enum Extent {
+    Signature,
+    Normalising,
+    Appending(Intake),
+}
+
+/// Accepts as the gateway does, so far, and nothing else happens.
+async fn bare(extent: Extent) -> Result<f64> {
     let channel = Channel {
         id: "support".into(),
         platform: "whatsapp".into(),
@@ -65,7 +93,7 @@ async fn bare(store: Option<EmbeddedStore>) -> Result<f64> {
         address: PHONE_NUMBER_ID.into(),
     };
     let app_secrets = AppSecrets::new(vec!["the-app-secret".into()]);
-    let accepting = Arc::new(Accepting { app_secrets, channels: Channels::new([channel]), store });
+    let accepting = Arc::new(Accepting { app_secrets, channels: Channels::new([channel]), extent });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/webhooks/whatsapp", listener.local_addr()?);
     let router = Router::new().route("/webhooks/whatsapp", post(accept)).with_state(accepting);
@@ -80,12 +108,15 @@ async fn accept(State(accepting): State<Arc<Accepting>>, headers: HeaderMap, bod
     if accepting.app_secrets.verify(signature, &body).is_err() {
         return StatusCode::UNAUTHORIZED;
     }
+    if matches!(accepting.extent, Extent::Signature) {
+        return StatusCode::OK;
+    }
     let arrivals = normalise(&body, &accepting.channels, Timestamp::now()).arrivals;
     if arrivals.is_empty() {
         return StatusCode::BAD_REQUEST;
     }
-    let Some(store) = &accepting.store else { return StatusCode::OK };
-    match store.append(arrivals).await {
+    let Extent::Appending(intake) = &accepting.extent else { return StatusCode::OK };
+    match intake.accept(arrivals).await {
         Ok(_) => StatusCode::OK,
         Err(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
