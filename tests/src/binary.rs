@@ -61,6 +61,19 @@ fn guest(name: &str) -> Result<PathBuf> {
     Ok(folder.map_err(anyhow::Error::msg)?.join(format!("{name}.wasm")))
 }
 
+/// The interpreter with other people's clients, those of `tests/python/requirements.txt`.
+///
+/// # Errors
+/// When it is not there.
+pub fn python() -> Result<PathBuf> {
+    let python =
+        std::env::var_os("PATCHBAY_TEST_PYTHON").map_or_else(|| target().join("test-venv/bin/python"), PathBuf::from);
+    if !python.is_file() {
+        bail!("{} is missing; `cargo xtask test` makes it", python.display());
+    }
+    Ok(python)
+}
+
 fn build_guests() -> Result<PathBuf> {
     let target = target().join("test-guests");
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))

@@ -6,8 +6,10 @@
 //! # Layout
 //! - [`binary`]: where the binary is, and the hostile plugins
 //! - [`command`]: the command line, as a script uses it
+//! - [`components`]: versions of a plugin
 //! - [`config`]: the configuration file of a test
 //! - [`gateway`]: one process
+//! - [`registry`]: a container registry
 //! - [`outside`]: the simulated WhatsApp and ticket system
 //! - [`house`]: a gateway and the world outside of it
 //! - [`fleet`], [`balancer`]: several gateways that share a Redis, and what stands in front of them
@@ -18,12 +20,14 @@
 pub mod balancer;
 pub mod binary;
 pub mod command;
+pub mod components;
 pub mod config;
 pub mod fleet;
 pub mod gateway;
 pub mod house;
 pub mod load;
 pub mod outside;
+pub mod registry;
 pub mod traffic;
 pub mod wait;
 
@@ -32,4 +36,5 @@ pub use fleet::Fleet;
 pub use gateway::Gateway;
 pub use house::House;
 pub use outside::Outside;
+pub use registry::ContainerRegistry;
 pub use wait::eventually;

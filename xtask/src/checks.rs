@@ -1,12 +1,13 @@
-//! What is checked without running anything: format, clippy, features, documentation.
+//! What is checked without running anything: frozen files, format, clippy, features, documentation.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 
-use crate::{needs, run, screen};
+use crate::{frozen, needs, run, screen};
 
 /// Features of dependencies that must stay off, each with its reason. Cargo unites the features that all crates of a
 /// build ask for, so one careless line anywhere could turn them on.
 const FEATURES_OFF: &[(&str, &str, &str)] = &[
+    ("wasmtime", "cache", "it maps compiled code that carries no tag of this host"),
     ("wasmtime", "component-model-async", "concurrency support costs every call 7 to 17 %"),
     ("wasmtime", "gc", "no plugin needs it, and it widens what a hostile one can reach"),
     ("wasmtime", "threads", "a plugin has one thread; shared memories escape the memory cap"),
@@ -29,8 +30,9 @@ pub(crate) fn fmt(fix: bool) -> Result<()> {
     })
 }
 
-/// Clippy with warnings denied, and the features.
+/// The frozen versions of the contract, clippy with warnings denied, and the features.
 pub(crate) fn lint() -> Result<()> {
+    screen::step("frozen versions of the contract", || frozen::check(&run::root().join("wit")).map_err(Error::msg))?;
     clippy()?;
     screen::step("features that stay off", features)
 }

@@ -5,6 +5,7 @@
 //! - [`demo`]: build the gateway and become it
 //! - [`suites`]: the tests, and their counts
 //! - [`checks`]: format, clippy, features, documentation
+//! - [`frozen`]: released versions of the contract, which do not change
 //! - [`simulate`]: the loop under simulated time, with many seeds
 //! - [`deny`]: licences, sources and bans
 //! - [`faults`]: three gateways, one Redis, and hundreds of faults
@@ -18,6 +19,7 @@ mod checks;
 mod demo;
 mod deny;
 mod faults;
+mod frozen;
 mod fuzz;
 mod needs;
 mod run;

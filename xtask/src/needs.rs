@@ -66,6 +66,22 @@ pub(crate) fn redis() -> Result<()> {
     Ok(())
 }
 
+/// Makes sure that there is a container registry: Debian's package of the reference implementation.
+pub(crate) fn registry() -> Result<()> {
+    if !run::exists("docker-registry") {
+        apt("docker-registry")?;
+    }
+    Ok(())
+}
+
+/// Makes sure that there is OpenSSL's command line, which the tests hold our signatures against.
+pub(crate) fn openssl() -> Result<()> {
+    if !run::exists("openssl") {
+        apt("openssl")?;
+    }
+    Ok(())
+}
+
 /// Installs one of Debian's packages, for root only. A server that the package starts by itself is not the tests' business: they start their own.
 fn apt(package: &str) -> Result<()> {
     let install = ["install", "--yes", "--no-install-recommends", package];
@@ -128,6 +144,43 @@ pub(crate) fn python() -> Result<PathBuf> {
         stamp.write()
     })?;
     Ok(python)
+}
+
+/// Makes sure that plugins in JavaScript and Python can be built: what their SDKs pin, installed inside of the SDKs' folders as
+/// `patchbay plugin build` does it in a project.
+pub(crate) fn plugin_tools() -> Result<()> {
+    for tool in ["node", "npm", "python3"] {
+        if !run::exists(tool) {
+            bail!(
+                "the tests build plugins with {tool}, which is not there: install Node.js 20 with npm, and Python 3.11"
+            );
+        }
+    }
+    let javascript = run::root().join("plugin-sdk/javascript");
+    let stamp = Stamp::of(&javascript.join("package-lock.json"), &javascript.join("node_modules/.patchbay-installed"))?;
+    if !stamp.holds() {
+        screen::step("npm packages of plugin-sdk/javascript", || {
+            let mut npm = run::program("npm");
+            npm.current_dir(&javascript).args(["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]);
+            run::succeed(&mut npm).context("the packages of plugin-sdk/javascript could not be installed")?;
+            stamp.write()
+        })?;
+    }
+    let python = run::root().join("plugin-sdk/python");
+    let stamp = Stamp::of(&python.join("requirements.txt"), &python.join(".venv/.patchbay-installed"))?;
+    if stamp.holds() {
+        return Ok(());
+    }
+    screen::step("Python packages of plugin-sdk/python", || {
+        let environment = python.join(".venv");
+        run::succeed(run::program("python3").args(["-m", "venv", "--clear"]).arg(&environment))
+            .context("no virtual environment; on Debian: apt-get install --yes python3-venv")?;
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
+        let mut command = Command::new(environment.join("bin/python"));
+        run::succeed(command.args(pip).arg(python.join("requirements.txt")))
+            .context("the packages of plugin-sdk/python could not be installed")?;
+        stamp.write()
+    })
 }
 
 /// Makes sure that the fuzzers can be built and run.

@@ -95,6 +95,11 @@ impl<'a> Suites<'a> {
         needs::wasm_target()?;
         if unit || e2e {
             needs::redis()?;
+            needs::openssl()?;
+        }
+        if e2e {
+            needs::registry()?;
+            needs::plugin_tools()?;
         }
         let chromium = if browser { Some(needs::chromium()?) } else { None };
         if browser {

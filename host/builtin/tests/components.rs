@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use wasmparser::{ComponentExternalKind, Encoding, Parser, Payload, Validator};
 
 /// A component larger than this has something in it that does not belong there.
-const LARGEST: usize = 400 * 1024;
+const LARGEST: usize = 440 * 1024;
 
 /// Interfaces that Rust's standard library imports for itself on wasm32-wasip2; the host links inert ones.
 const OF_STD: [&str; 2] = ["wasi:cli/", "wasi:io/"];
@@ -58,8 +58,8 @@ fn asked_for(imports: &BTreeSet<String>) -> BTreeSet<&str> {
 
 #[test]
 fn every_plugin_is_a_valid_small_component_of_its_role() {
-    let handler = "patchbay:plugin/handler@0.1.0";
-    let desk = "patchbay:plugin/desk@0.1.0";
+    let handler = "patchbay:plugin/handler@0.2.0";
+    let desk = "patchbay:plugin/desk@0.2.0";
     let expected: [(&str, &str, &[&str]); 3] = [
         ("acknowledge", handler, &["patchbay:plugin/types", "wasi:clocks/wall-clock", "wasi:config/store"]),
         ("keyword-router", handler, &["patchbay:plugin/types", "wasi:config/store"]),

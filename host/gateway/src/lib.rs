@@ -4,6 +4,7 @@
 //! - [`backup`]: a store and customers' files in one tar file
 //! - [`config`]: one TOML file, checked as a whole before anything starts
 //! - [`cli`]: the commands
+//! - [`deploy`]: deployments: which generation of each plugin runs
 //! - [`engine`]: the loop
 //! - [`http`]: webhooks, probes, the admin API
 //! - [`serve`]: a gateway from its configuration
@@ -14,6 +15,7 @@
 pub mod backup;
 pub mod cli;
 pub mod config;
+pub mod deploy;
 pub mod dev;
 pub mod engine;
 pub mod http;

@@ -13,6 +13,7 @@
 //! - [`action`]: what a handler wants done
 //! - [`decision`]: why an event went where it went
 //! - [`desk`]: what passes between the gateway and a desk plugin
+//! - [`golden`]: questions to a plugin and the answers that it has to give
 //! - [`task`]: one effect in a lane
 //! - [`failure`]: why a call did not succeed
 
@@ -23,6 +24,7 @@ pub mod decision;
 pub mod desk;
 pub mod event;
 pub mod failure;
+pub mod golden;
 pub mod ids;
 pub mod message;
 pub mod private;

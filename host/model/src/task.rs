@@ -122,6 +122,11 @@ pub enum Effect {
         /// The event, with the conversation as its route.
         arrival: Box<Arrival>,
     },
+    /// Decide about an event that was put aside. It stands in no lane: it is a dead letter from the beginning.
+    Decide {
+        /// Which.
+        event: EventId,
+    },
 }
 
 impl Effect {
@@ -136,6 +141,7 @@ impl Effect {
             Self::AddEntry { .. } => "add-entry",
             Self::UpdateTicket { .. } => "update-ticket",
             Self::PassOn { .. } => "pass-on",
+            Self::Decide { .. } => "decide",
         }
     }
 

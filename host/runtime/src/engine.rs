@@ -6,12 +6,16 @@ use std::sync::Arc;
 use thiserror::Error;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Semaphore;
-use wasmtime::{Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::capabilities::egress::Egress;
+use crate::compile::{CacheError, Compiler, Workshop};
 use crate::contract::{self, Contract};
-use crate::limits;
+use crate::credentials::{Credentials, MemoryTokens, TokenStore};
+use crate::keyvalue::{KeyValue, NoKeyValue};
+use crate::limits::{self, CompileLimits};
 use crate::media::{MediaSource, NoMedia};
+use crate::network::{Network, SystemNetwork};
 use crate::plugin::{self, LoadError, Plugin, PluginSpec};
 use crate::report::Cause;
 use crate::stop::Stop;
@@ -24,20 +28,40 @@ pub struct EngineOptions {
     pub concurrent_calls: u32,
     /// Where stored media comes from.
     pub media: Arc<dyn MediaSource>,
+    /// Where plugins keep what they want to remember.
+    pub keyvalue: Arc<dyn KeyValue>,
+    /// Where refresh tokens are kept that took the place of the configured ones; in memory, unless somebody gives more.
+    pub tokens: Arc<dyn TokenStore>,
+    /// How plugins' requests leave the machine.
+    pub network: Arc<dyn Network>,
     /// Threads that guests run on, apart from the gateway's own: a guest that spins keeps one of these busy, never one
     /// of those.
     pub guest_threads: usize,
-    /// Where compiled code is kept between runs; none: nowhere. What lies there is run as machine code: the folder must
-    /// belong to the gateway alone.
+    /// Where compiled code is kept between runs; none: nowhere. The folder is made, with a key for what lies in it
+    /// beside it (`compiled` and `compiled.key`); both are this user's alone.
     pub cache_dir: Option<PathBuf>,
+    /// Who compiles plugins. A process of its own needs a `cache_dir`.
+    pub compiler: Compiler,
+    /// What compiling one component may take in a process of its own; none: what is usual for its size.
+    pub compile_limits: Option<CompileLimits>,
 }
 
 impl EngineOptions {
-    /// The usual options with this source of media.
+    /// The usual options with this source of media, and nowhere to keep anything.
     #[must_use]
     pub fn new(media: Arc<dyn MediaSource>) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        Self { concurrent_calls: limits::CONCURRENT_CALLS, media, guest_threads: cores.max(2), cache_dir: None }
+        Self {
+            concurrent_calls: limits::CONCURRENT_CALLS,
+            media,
+            keyvalue: Arc::new(NoKeyValue),
+            tokens: Arc::new(MemoryTokens::default()),
+            network: Arc::new(SystemNetwork),
+            guest_threads: cores.max(2),
+            cache_dir: None,
+            compiler: Compiler::InProcess,
+            compile_limits: None,
+        }
     }
 }
 
@@ -59,6 +83,15 @@ pub enum EngineError {
     /// The TLS client could not be built.
     #[error("the HTTPS client for plugins cannot start: {0}; install the system's certificates (`ca-certificates`)")]
     Tls(String),
+    /// The folder for compiled plugins cannot be used, or there is none and a process of its own compiles.
+    #[error("{0}")]
+    Folder(String),
+}
+
+impl From<CacheError> for EngineError {
+    fn from(error: CacheError) -> Self {
+        Self::Folder(error.to_string())
+    }
 }
 
 /// The engine that all plugins share. Cheap to clone; its threads end with the last clone and the last plugin.
@@ -74,7 +107,10 @@ pub(crate) struct Inner {
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) concurrent_calls: u32,
     pub(crate) egress: Arc<Egress>,
+    pub(crate) credentials: Credentials,
     pub(crate) media: Arc<dyn MediaSource>,
+    pub(crate) keyvalue: Arc<dyn KeyValue>,
+    pub(crate) workshop: Workshop,
     allocator: &'static str,
     guests: Option<Runtime>,
 }
@@ -109,8 +145,13 @@ impl Engine {
     /// certificates cannot be had.
     pub fn new(options: EngineOptions) -> Result<Self, EngineError> {
         let fault = |error: wasmtime::Error| EngineError::Wasmtime(format!("{error:#}"));
+        if options.cache_dir.is_none() && options.compiler != Compiler::InProcess {
+            let why = "a compiler in a process of its own needs a folder for what it compiles (`cache_dir`)";
+            return Err(EngineError::Folder(why.to_owned()));
+        }
         let slots = options.concurrent_calls.max(1);
-        let (wasmtime, allocator) = allocate(slots, options.cache_dir).map_err(fault)?;
+        let (wasmtime, allocator) = allocate(slots).map_err(fault)?;
+        let workshop = Workshop::open(&wasmtime, options.compiler, options.compile_limits, options.cache_dir)?;
         ticker::start(wasmtime.weak())?;
         let guests = Builder::new_multi_thread()
             .worker_threads(options.guest_threads.max(1))
@@ -118,21 +159,26 @@ impl Engine {
             .enable_all()
             .build()?;
         let contracts = contract::all(&wasmtime).map_err(fault)?;
+        let egress = Arc::new(Egress::new(&options.network).map_err(EngineError::Tls)?);
         Ok(Self {
             inner: Arc::new(Inner {
                 wasmtime,
                 contracts,
                 slots: Arc::new(Semaphore::new(slots as usize)),
                 concurrent_calls: slots,
-                egress: Arc::new(Egress::new().map_err(EngineError::Tls)?),
+                credentials: Credentials::new(egress.clone(), options.tokens),
+                egress,
                 media: options.media,
+                keyvalue: options.keyvalue,
+                workshop,
                 allocator,
                 guests: Some(guests),
             }),
         })
     }
 
-    /// Checks and compiles a plugin, away from the async workers. Takes about a second for each MiB of component.
+    /// Checks and compiles a plugin, away from the async workers. Takes about a second for each MiB of component that is
+    /// not in the cache. Two components are compiled at once; others wait.
     ///
     /// # Errors
     /// A sentence that says what is wrong with the component or its grants, and what to do.
@@ -165,13 +211,8 @@ impl Engine {
 /// An engine with a pool, or without one where the machine does not have the room.
 ///
 /// The pool takes all of its address space at once when the engine is built, so building one is the probe.
-fn allocate(slots: u32, cache: Option<PathBuf>) -> wasmtime::Result<(wasmtime::Engine, &'static str)> {
-    let cache = cache.map(|directory| {
-        let mut config = CacheConfig::new();
-        config.with_directory(directory);
-        Cache::new(config)
-    });
-    let mut config = configure(cache.transpose()?);
+fn allocate(slots: u32) -> wasmtime::Result<(wasmtime::Engine, &'static str)> {
+    let mut config = configuration();
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(slots)));
     match wasmtime::Engine::new(&config) {
         Ok(engine) => Ok((engine, "pooling")),
@@ -188,10 +229,11 @@ fn allocate(slots: u32, cache: Option<PathBuf>) -> wasmtime::Result<(wasmtime::E
     }
 }
 
-fn configure(cache: Option<Cache>) -> Config {
+/// All that code depends on: the engine that runs it and the one that compiles it have the same. How sandboxes are
+/// allocated is no part of it.
+pub(crate) fn configuration() -> Config {
     let mut config = Config::new();
     config
-        .cache(cache)
         .epoch_interruption(true)
         .max_wasm_stack(limits::WASM_STACK)
         .async_stack_size(limits::ASYNC_STACK)

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use secrecy::SecretString;
 use thiserror::Error;
+
+use crate::credentials::Credential;
 
 /// Everything that an operator allows a plugin; nothing by default.
 #[derive(Clone, Debug, Default)]
@@ -54,27 +55,6 @@ impl HttpGrant {
             credential: None,
         }
     }
-}
-
-/// What the host adds to a request on its way out. It never enters the plugin.
-#[derive(Clone, Debug)]
-pub enum Credential {
-    /// A header as it is.
-    Header {
-        /// The header's name.
-        name: String,
-        /// The header's value.
-        value: SecretString,
-    },
-    /// `Authorization: Basic …` (RFC 7617).
-    Basic {
-        /// The user name.
-        username: String,
-        /// The password or API token.
-        password: SecretString,
-    },
-    /// `Authorization: Bearer …` (RFC 6750).
-    Bearer(SecretString),
 }
 
 /// A host's name, or all names under a domain. Matched without regard to case.

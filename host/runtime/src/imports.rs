@@ -1,5 +1,6 @@
 //! Whether a component may have what it imports, decided when it is loaded: never a trap later.
 
+use crate::closed::is_closed;
 use crate::contract::PACKAGE;
 use crate::grants::Grants;
 
@@ -29,6 +30,9 @@ const INERT: [&str; 20] = [
 
 /// The version of `wasi:config` that this host has; it is not released yet, so no other one fits.
 const CONFIG: &str = "0.2.0-rc.1";
+
+/// The version of `wasi:keyvalue` that this host has; a draft as well.
+const KEYVALUE: &str = "0.2.0-draft";
 
 /// An import that a plugin cannot have: the sentence, and the lines that would change it.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,15 +68,23 @@ fn one(plugin: &str, import: &str, grants: &Grants) -> Result<(), Refused> {
             let remedy = format!("build the plugin with wasi:config {CONFIG}");
             refuse(&format!("this gateway has version {CONFIG} of it"), remedy)
         }
+        ("wasi:keyvalue/store", _) if version != KEYVALUE => {
+            let remedy = format!("build the plugin with wasi:keyvalue {KEYVALUE}");
+            refuse(&format!("this gateway has version {KEYVALUE} of it"), remedy)
+        }
+        ("wasi:keyvalue/store", _) if grants.keyvalue.is_none() => {
+            let remedy = format!("allow it so many bytes:\n[plugins.{plugin}.grants]\nkeyvalue = \"1MiB\"");
+            refuse("it is not granted storage", remedy)
+        }
+        ("wasi:keyvalue/store", _) => Ok(()),
+        ("wasi:keyvalue/atomics" | "wasi:keyvalue/batch" | "wasi:keyvalue/watch", _) => {
+            refuse("this gateway has wasi:keyvalue/store only", "build the plugin without it".into())
+        }
         ("wasi:http/types" | "wasi:http/outgoing-handler", _) if grants.http.is_empty() => {
             refuse("it is not granted any host", http())
         }
         ("wasi:http/types" | "wasi:http/outgoing-handler", _) => Ok(()),
-        (name, _) if INERT.contains(&name) => Ok(()),
-        (name, _) if name.starts_with("wasi:sockets/") => refuse(
-            "no plugin may open sockets",
-            "use an HTTP client that goes through wasi:http/outgoing-handler".into(),
-        ),
+        (name, _) if INERT.contains(&name) || is_closed(name) => Ok(()),
         _ => refuse("this gateway does not have it", "build the plugin without it".into()),
     }
 }
@@ -89,11 +101,17 @@ mod tests {
     #[test]
     fn grants_open_what_they_name() {
         let none = Grants::default();
-        let http = Grants { http: vec![HttpGrant::https(HostPattern::parse("a.com").unwrap())], media: false, keyvalue: None };
+        let http =
+            Grants { http: vec![HttpGrant::https(HostPattern::parse("a.com").unwrap())], media: false, keyvalue: None };
         let media = Grants { http: Vec::new(), media: true, keyvalue: None };
         let both = Grants { media: true, ..http.clone() };
 
-        for inert in ["wasi:cli/exit@0.2.6", "wasi:config/store@0.2.0-rc.1", "patchbay:plugin/context@0.1.0"] {
+        for inert in [
+            "wasi:cli/exit@0.2.6",
+            "wasi:sockets/tcp@0.2.0",
+            "wasi:config/store@0.2.0-rc.1",
+            "patchbay:plugin/context@0.1.0",
+        ] {
             assert_eq!(refused(inert, &none), None);
         }
         let request = "wasi:http/outgoing-handler@0.2.4";
@@ -105,9 +123,13 @@ mod tests {
         let uploads = "patchbay:plugin/uploads@0.1.0";
         assert!(refused(uploads, &http).is_some() && refused(uploads, &media).is_some());
         assert_eq!(refused(uploads, &both), None);
+        let store = "wasi:keyvalue/store@0.2.0-draft";
+        assert!(refused(store, &both).unwrap().remedy.contains("[plugins.desk.grants]\nkeyvalue = \"1MiB\""));
+        let both = Grants { keyvalue: Some(1 << 20), ..both };
+        assert_eq!(refused(store, &both), None);
         for never in [
-            "wasi:sockets/tcp@0.2.0",
-            "wasi:keyvalue/store@0.2.0-draft",
+            "wasi:keyvalue/store@0.2.0-draft2",
+            "wasi:keyvalue/atomics@0.2.0-draft",
             "wasi:config/store@0.2.0-draft",
             "wasi:cli/exit@0.3.0",
             "acme:things/door",

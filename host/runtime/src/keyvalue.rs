@@ -25,12 +25,7 @@ pub trait KeyValue: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// [`KeyValueError`].
-    async fn write(
-        &self,
-        plugin: &str,
-        writes: Vec<(String, Option<Bytes>)>,
-        quota: u64,
-    ) -> Result<(), KeyValueError>;
+    async fn write(&self, plugin: &str, writes: Vec<(String, Option<Bytes>)>, quota: u64) -> Result<(), KeyValueError>;
 }
 
 /// Why nothing was read or written.

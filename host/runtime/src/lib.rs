@@ -21,27 +21,35 @@
 //! # Layout
 //! - [`engine`]: what all plugins share; `ticker` is its clock
 //! - [`limits`]: every cap, with its reason
+//! - [`credentials`]: what the host adds to requests; [`network`]: how they leave
 //! - [`grants`], `imports`: what a plugin is allowed, and the check of what it wants
-//! - `inspect`, `load`: from bytes to a generation
+//! - [`inspect`](mod@inspect), `load`: from bytes to a generation
+//! - [`compile`]: from a component to code, in a process of its own
 //! - [`plugin`]: a loaded generation; [`call`], `run`, `meter`, `state`: one call of it
 //! - `contract`: the adapter of each version
 //! - `wasi`, `capabilities`: what the host does for a plugin
+//! - [`golden`]: what a plugin's vendor says that it answers
 //! - [`report`], `stop`: how a call ends that gives no answer
 //! - [`keyvalue`]: where plugins keep what they remember
 //! - [`media`]: where stored media comes from
 
 pub mod call;
 mod capabilities;
+mod closed;
+pub mod compile;
 mod contract;
+pub mod credentials;
 pub mod engine;
+pub mod golden;
 pub mod grants;
 mod imports;
-mod inspect;
+pub mod inspect;
 pub mod keyvalue;
 pub mod limits;
 mod load;
 pub mod media;
 mod meter;
+pub mod network;
 pub mod plugin;
 pub mod report;
 mod run;
@@ -51,10 +59,15 @@ mod ticker;
 mod wasi;
 
 pub use call::{Call, HandlerInput, Mode};
+pub use compile::Compiler;
+pub use credentials::{Credential, TokenStore};
 pub use engine::{Engine, EngineError, EngineOptions};
-pub use grants::{Credential, Grants, HostPattern, HostPatternError, HttpGrant};
+pub use golden::{GoldenResult, rehearse};
+pub use grants::{Grants, HostPattern, HostPatternError, HttpGrant};
+pub use inspect::{Import, Inspection, Need, inspect};
 pub use keyvalue::{KeyValue, KeyValueError, NoKeyValue};
-pub use limits::Limits;
+pub use limits::{CompileLimits, Limits};
 pub use media::{MediaHandle, MediaSource, NoMedia};
+pub use network::{Network, SystemNetwork};
 pub use plugin::{LoadError, Plugin, PluginSpec, Role};
 pub use report::{CallError, Cause, PluginReport};

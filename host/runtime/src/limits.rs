@@ -108,6 +108,60 @@ pub const COMPONENT: usize = 64 * MIB;
 /// A component's file that is worth a warning: it compiles for more than ten seconds.
 pub const COMPONENT_LARGE: usize = 16 * MIB;
 
+/// What compiling one component may take in its process.
+///
+/// By the component's size, because a small one that takes long was made to. Ordinary code takes a second or two of one
+/// processor for each MiB; JavaScript, 12 MiB: 7 to 17 s, 430 MiB resident, 710 MiB of address space; Python, 18 MiB: a
+/// little less. The limits are three to five times that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompileLimits {
+    /// Time on processors, all threads together; whole seconds.
+    pub cpu: Duration,
+    /// From start to end. Compiling gives way to everything else, so it may wait long on a busy machine.
+    pub wall: Duration,
+    /// Address space, bytes; more than what is ever resident, by the program itself and its threads' stacks and arenas.
+    pub memory: u64,
+    /// The compiled file, bytes.
+    pub artefact: u64,
+}
+
+impl CompileLimits {
+    /// For a component of `size` bytes.
+    #[must_use]
+    pub fn of(size: usize) -> Self {
+        let mib = size.div_ceil(MIB) as u64;
+        let cpu = Duration::from_secs(20 + 5 * mib);
+        Self { cpu, wall: 4 * cpu, memory: (1024 + 64 * mib) * MIB as u64, artefact: (16 + 8 * mib) * MIB as u64 }
+    }
+}
+
+/// Components that are compiled at once: each takes a processor or more and hundreds of MiB, and the gateway works on.
+pub const COMPILES: usize = 2;
+
+/// Threads of one compiling process. More of them compile sooner, and take the machine from everything else.
+pub const COMPILE_THREADS: usize = 4;
+
+/// What a compiling process may take beyond its soft limit of processor time before it is killed without a word.
+pub const COMPILE_CPU_GRACE: Duration = Duration::from_secs(5);
+
+/// Files that a compiling process may have open: its three streams, and what its start takes.
+pub const COMPILE_FILES: u64 = 32;
+
+/// How much a compiling process stands back (`nice`): a third of what everything else gets where there is not enough for
+/// both. More would let a gateway that starts on a busy machine wait for its plugins.
+pub const COMPILE_NICE: i32 = 5;
+
+/// What a compiling process may say about a failure, bytes; what follows is thrown away.
+pub const COMPILE_SAID: usize = 8 * KIB;
+
+/// Compiled code that was not used for so long is removed when the engine starts: longer than a plugin is out of use
+/// before somebody rolls back to it.
+pub const COMPILED_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// What an interrupted compilation left behind is removed when the engine starts, if it is older than any compilation
+/// takes: another process may be compiling into the same folder.
+pub const DRAFT_KEPT: Duration = Duration::from_secs(60 * 60);
+
 /// HTTP requests in one call; four times what creating a ticket with attachments takes.
 pub const REQUESTS: u32 = 64;
 
@@ -117,6 +171,39 @@ pub const FIRST_BYTE: Duration = Duration::from_secs(20);
 /// The whole body of an answer, from its first byte: [`BODY_MOST`] at 1 MiB/s, and a dripping server ends here.
 pub const WHOLE_BODY: Duration = Duration::from_secs(20);
 
+/// The part of a request's body that is kept to send it once more with a new token. Requests to APIs are JSON of a few
+/// KiB; what is longer is told 401, and whoever sent it tries again.
+pub const REPLAY: u64 = MIB as u64;
+
+/// Lines about refused requests in one call; a plugin is granted fewer hosts as a rule.
+pub const DENIALS: usize = 8;
+
+/// Asking for a token, from looking the name up to the last byte. Calls wait for it, so it is shorter than theirs.
+pub const TOKEN: Duration = Duration::from_secs(10);
+
+/// An answer with a token: access tokens with all claims inside have a few KiB.
+pub const TOKEN_ANSWER: usize = 64 * KIB;
+
+/// How long a token is used whose server does not say how long it is good for. If it ends sooner, there is a 401.
+pub const TOKEN_LIFETIME: Duration = Duration::from_secs(600);
+
+/// No token is used longer, whatever its server says: a credential that was taken away must not go on for ever.
+pub const TOKEN_LIFETIME_MOST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A token is replaced so long before it ends, or at three quarters of a short life: clocks differ, and requests take
+/// their time to arrive.
+pub const TOKEN_EARLY: Duration = Duration::from_secs(60);
+
+/// After a failure nobody asks for a token for so long: hundreds of waiting calls would each ask in turn.
+pub const TOKEN_FAILED: Duration = Duration::from_secs(5);
+
+/// A token that a server does not take, though it should still be good, is replaced at most this often. A server that
+/// answers 401 to everything would have us ask with every request.
+pub const TOKEN_REJECTED: Duration = Duration::from_secs(10);
+
+/// Tokens of one credential that are masked in logs and answers: the current ones, and those just replaced.
+pub const KNOWN_TOKENS: usize = 6;
+
 /// Connecting to one address, before the next one is tried.
 pub const CONNECT: Duration = Duration::from_secs(5);
 
@@ -125,6 +212,21 @@ pub const IDLE_CONNECTIONS: usize = 16;
 
 /// How long an idle connection is kept: load balancers close after 60 s.
 pub const IDLE: Duration = Duration::from_secs(50);
+
+/// Bytes of a key that a plugin keeps something under: what the store's own keys have room for.
+pub const KEYVALUE_KEY: usize = 512;
+
+/// Bytes of one value that a plugin keeps: a cached answer or a table of a few thousand rows, and no file.
+pub const KEYVALUE_VALUE: usize = 256 * KIB;
+
+/// Keys that one call may write: they are written all at once when it has answered.
+pub const KEYVALUE_WRITES: usize = 256;
+
+/// Keys and values that one call may write, bytes: they wait in the host's memory until it has answered.
+pub const KEYVALUE_BYTES: u64 = 4 * MIB as u64;
+
+/// Keys in one page of a listing.
+pub const KEYVALUE_PAGE: usize = 1000;
 
 /// The engine's tick. A spinning guest gives way to the others this often; a finer one costs wake-ups.
 pub const TICK: Duration = Duration::from_millis(5);

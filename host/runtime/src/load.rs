@@ -2,20 +2,18 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use thiserror::Error;
-use wasmtime::component::Component;
 
 use crate::capabilities::config;
 use crate::capabilities::policy::Policy;
 use crate::capabilities::redact::Redactor;
+use crate::compile::CompileError;
 use crate::contract::{Contract, PACKAGE};
+use crate::credentials::{Attached, Credential, Known};
 use crate::engine::Inner;
-use crate::grants::{Credential, Grants};
 use crate::imports;
-use crate::inspect::{self, NoComponent};
+use crate::inspect;
 use crate::limits;
 use crate::plugin::{Generation, Plugin, PluginSpec, Role};
 use crate::state::Facts;
@@ -86,6 +84,17 @@ pub enum LoadError {
         /// What it may have, MiB.
         allowed: usize,
     },
+    /// One of its tables is too large from the start.
+    #[error(
+        "plugin `{plugin}` starts with a table of {needed} elements; {} are the most: build it with fewer functions",
+        limits::TABLE_ELEMENTS
+    )]
+    Table {
+        /// The plugin.
+        plugin: String,
+        /// What it starts with.
+        needed: u64,
+    },
     /// A limit is set beyond what the host can give.
     #[error("plugin `{plugin}`: the limit `{limit}` can be {most} at the most")]
     Limit {
@@ -105,6 +114,17 @@ pub enum LoadError {
         /// The plugin.
         plugin: String,
         /// What the compiler said.
+        why: String,
+    },
+    /// Compiling it takes more than it may.
+    #[error(
+        "plugin `{plugin}` is not compiled: {why}, which is the most for a component of its size. Ordinary code takes \
+         far less: build it in release mode, and look for generated functions with tens of thousands of lines"
+    )]
+    CompileLimit {
+        /// The plugin.
+        plugin: String,
+        /// Which limit, and its number.
         why: String,
     },
     /// Its functions have not the types of the contract.
@@ -137,7 +157,7 @@ pub(crate) fn load(engine: &Arc<Inner>, spec: PluginSpec) -> Result<Plugin, Load
     }
     check_limits(&spec)?;
     let outside = inspect::outside(bytes)
-        .map_err(|no| LoadError::NoComponent { plugin: plugin(), why: no_component(no, bytes.len()) })?;
+        .map_err(|no| LoadError::NoComponent { plugin: plugin(), why: no.sentence(bytes.len()) })?;
     let (contract, roles) = contract(engine, &spec.name, &outside)?;
     imports::check(&spec.name, &outside.imports, &spec.grants).map_err(|refused| LoadError::Import {
         plugin: plugin(),
@@ -149,20 +169,31 @@ pub(crate) fn load(engine: &Arc<Inner>, spec: PluginSpec) -> Result<Plugin, Load
         let needed = usize::try_from(outside.memory.div_ceil(1 << 20)).unwrap_or(usize::MAX);
         return Err(LoadError::Memory { plugin: plugin(), needed, allowed: spec.limits.memory >> 20 });
     }
-    let policy = Policy::new(&spec.name, &spec.grants.http).map_err(LoadError::Credential)?;
+    if outside.table > limits::TABLE_ELEMENTS as u64 {
+        return Err(LoadError::Table { plugin: plugin(), needed: outside.table });
+    }
+    let attach = |credential: &Credential| Attached::new(credential, &engine.credentials);
+    let policy = Policy::new(&spec.name, &spec.grants.http, attach).map_err(LoadError::Credential)?;
 
-    let component = Component::from_binary(&engine.wasmtime, bytes)
-        .map_err(|error| LoadError::Compile { plugin: plugin(), why: format!("{error:#}") })?;
+    let runtime = engine.handle().map_err(|stop| LoadError::Host(stop.to_string()))?;
+    let component = engine.workshop.component(&engine.wasmtime, runtime, bytes).map_err(|error| match error {
+        CompileError::Refused(why) => LoadError::Compile { plugin: plugin(), why },
+        CompileError::Limit(why) => LoadError::CompileLimit { plugin: plugin(), why },
+        CompileError::Host(why) => LoadError::Host(why),
+    })?;
     let bound = contract.bind(&component, &roles).map_err(|error| LoadError::Link {
         plugin: plugin(),
         version: contract.version(),
         why: format!("{error:#}"),
     })?;
+    let redactor = Redactor::new(secrets(&spec), tokens(&policy));
     let facts = Facts {
         settings: config::variables(&spec.settings),
         policy,
         media_granted: spec.grants.media,
-        redactor: Redactor::new(secrets(&spec)),
+        keyvalue: spec.grants.keyvalue,
+        kept: engine.keyvalue.clone(),
+        redactor,
         name: spec.name,
         generation: spec.generation,
         secrets: spec.secrets,
@@ -197,17 +228,6 @@ fn check_limits(spec: &PluginSpec) -> Result<(), LoadError> {
         return refuse("response_body", body);
     }
     Ok(())
-}
-
-fn no_component(no: NoComponent, size: usize) -> String {
-    match no {
-        NoComponent::Foreign => format!("its {size} bytes do not begin like WebAssembly"),
-        NoComponent::Module => {
-            "it is a core module: build it for the target wasm32-wasip2, or wrap it with `wasm-tools component new`"
-                .to_owned()
-        }
-        NoComponent::Damaged(why) => format!("it cannot be read ({why}): copy it again"),
-    }
 }
 
 /// The version that a component was built for, and its roles in it.
@@ -246,16 +266,15 @@ fn contract<'a>(
 
 /// Everything that must never stand in a plugin's log: its secrets, and its credentials in the form that they travel in.
 fn secrets(spec: &PluginSpec) -> Vec<SecretString> {
-    let mut all: Vec<SecretString> = spec.secrets.values().flatten().cloned().collect();
-    let Grants { http, .. } = &spec.grants;
-    for credential in http.iter().filter_map(|grant| grant.credential.as_ref()) {
-        match credential {
-            Credential::Header { value, .. } | Credential::Bearer(value) => all.push(value.clone()),
-            Credential::Basic { username, password } => {
-                all.push(BASE64.encode(format!("{username}:{}", password.expose_secret())).into());
-                all.push(password.clone());
-            }
-        }
-    }
-    all
+    let credentials = spec.grants.http.iter().filter_map(|grant| grant.credential.as_ref());
+    spec.secrets.values().flatten().cloned().chain(credentials.flat_map(Credential::secrets)).collect()
+}
+
+/// The same of what its credentials get at run time.
+fn tokens(policy: &Policy) -> Vec<Arc<Known>> {
+    let known = policy.credentials().filter_map(|credential| match credential {
+        Attached::OAuth2(source) => Some(source.known()),
+        Attached::Header(..) | Attached::AwsSigV4(_) => None,
+    });
+    known.collect()
 }

@@ -16,7 +16,7 @@ use crate::grants::Grants;
 use crate::limits::Limits;
 use crate::report::{CallError, Cause, PluginReport};
 use crate::run::run;
-use crate::state::Facts;
+use crate::state::{Facts, Stage};
 use crate::stop::Stop;
 
 pub use crate::load::LoadError;
@@ -114,7 +114,7 @@ impl Drop for Generation {
 /// Takes the answer that a question must have.
 macro_rules! expect_answer {
     ($self:ident, $call:ident, $ask:expr, $variant:ident) => {
-        match run(&$self.generation, $ask, $call).await? {
+        match run(&$self.generation, $ask, $call, None).await? {
             Answer::$variant(value) => Ok(value),
             _ => Err($self.mixed_up($call)),
         }
@@ -152,6 +152,14 @@ impl Plugin {
     /// The plugin's own failure, or a report.
     pub async fn handle(&self, input: &HandlerInput, call: &Call) -> Result<Outcome, CallError> {
         expect_answer!(self, call, Ask::Handle(input), Outcome)
+    }
+
+    /// Asks the handler, with `stage` in place of the real world.
+    pub(crate) async fn rehearse(&self, input: &HandlerInput, call: &Call, stage: Stage) -> Result<Outcome, CallError> {
+        match run(&self.generation, Ask::Handle(input), call, Some(stage)).await? {
+            Answer::Outcome(outcome) => Ok(outcome),
+            _ => Err(self.mixed_up(call)),
+        }
     }
 
     /// The ticket that an earlier `create_ticket` with this key made, if it made one.

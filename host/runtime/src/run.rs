@@ -22,7 +22,7 @@ use crate::limits;
 use crate::meter::Meter;
 use crate::plugin::Generation;
 use crate::report::{CallError, Cause, PluginReport};
-use crate::state::{Facts, State};
+use crate::state::{Facts, Stage, State};
 use crate::stop::Stop;
 
 /// How a call ended that gave no answer.
@@ -40,11 +40,16 @@ impl From<Stop> for Broken {
 type Ended = Result<Result<Answer, Failure>, Broken>;
 
 /// Asks a plugin.
-pub(crate) async fn run(generation: &Arc<Generation>, ask: Ask<'_>, call: &Call) -> Result<Answer, CallError> {
+pub(crate) async fn run(
+    generation: &Arc<Generation>,
+    ask: Ask<'_>,
+    call: &Call,
+    stage: Option<Stage>,
+) -> Result<Answer, CallError> {
     let begun = Instant::now();
     let facts = generation.facts();
     let (stdout, stderr) = (Capture::default(), Capture::default());
-    let ended = admit_and_run(generation, ask, call, begun, &stdout, &stderr).await;
+    let ended = admit_and_run(generation, ask, call, stage, begun, &stdout, &stderr).await;
     tell(facts, call, &stdout, &stderr);
 
     let outcome = match &ended {
@@ -90,6 +95,7 @@ async fn admit_and_run(
     generation: &Arc<Generation>,
     ask: Ask<'_>,
     call: &Call,
+    stage: Option<Stage>,
     begun: Instant,
     stdout: &Capture,
     stderr: &Capture,
@@ -109,7 +115,7 @@ async fn admit_and_run(
 
     let left = allowed.saturating_sub(begun.elapsed());
     let start = generation.bound()?.start(ask, call.desk.as_deref());
-    let state = State::new(generation.facts().clone(), call, stdout, stderr);
+    let state = State::new(generation.facts().clone(), call, stage, stdout, stderr);
     let running = engine.handle()?.spawn(inside(engine.clone(), state, start, slot, left));
     match tokio::time::timeout(left + limits::WALL_GRACE, AbortOnDropHandle::new(running)).await {
         Ok(Ok(ended)) => ended,
@@ -144,7 +150,16 @@ async fn inside(engine: Arc<Inner>, state: State, start: Start, slot: OwnedSemap
     });
     store.set_epoch_deadline(1);
 
-    let ended = tokio::time::timeout(left, meter.measure(start(&mut store))).await;
+    let ended = tokio::time::timeout(left, async {
+        let answered = meter.measure(start(&mut store)).await?;
+        // What it wrote is kept before its answer counts, and only if it has one.
+        let State { overlay, facts, .. } = store.data_mut();
+        wasmtime::Result::Ok(match answered {
+            Ok(answer) => overlay.keep(facts).await.map(|()| answer),
+            failure => failure,
+        })
+    });
+    let ended = ended.await;
     let ended = match ended {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(diagnose(&error, store.data_mut().limiter.refused.take())),

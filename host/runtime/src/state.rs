@@ -13,10 +13,13 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::call::Call;
 use crate::capabilities::egress::Egress;
 use crate::capabilities::http::{Hooks, Outgoing};
+use crate::capabilities::keyvalue::Overlay;
 use crate::capabilities::logging::Log;
 use crate::capabilities::policy::Policy;
 use crate::capabilities::redact::Redactor;
+use crate::capabilities::script::Script;
 use crate::capabilities::stdio::Capture;
+use crate::keyvalue::{KeyValue, NoKeyValue};
 use crate::limits::{self, Limits};
 use crate::media::MediaSource;
 use crate::report::Cause;
@@ -30,11 +33,24 @@ pub(crate) struct Facts {
     pub(crate) settings: WasiConfigVariables,
     pub(crate) policy: Policy,
     pub(crate) media_granted: bool,
+    /// What it may keep, bytes of keys and values.
+    pub(crate) keyvalue: Option<u64>,
+    /// Where it keeps it.
+    pub(crate) kept: Arc<dyn KeyValue>,
     pub(crate) secrets: BTreeMap<String, Vec<SecretString>>,
     pub(crate) redactor: Redactor,
     pub(crate) limits: Limits,
     pub(crate) media: Arc<dyn MediaSource>,
     pub(crate) egress: Arc<Egress>,
+}
+
+/// What a call has in place of the real world, in a rehearsal of a golden event. It has no key-values either.
+#[derive(Clone)]
+pub(crate) struct Stage {
+    /// The golden event's, in place of the generation's.
+    pub(crate) settings: Arc<WasiConfigVariables>,
+    /// In place of the network.
+    pub(crate) script: Arc<Script>,
 }
 
 /// What a store holds beside its sandbox.
@@ -45,26 +61,45 @@ pub(crate) struct State {
     pub(crate) table: ResourceTable,
     pub(crate) hooks: Hooks,
     pub(crate) limiter: Limiter,
+    /// What the plugin has written in this call.
+    pub(crate) overlay: Overlay,
+    /// There in a rehearsal of a golden event.
+    pub(crate) stage: Option<Stage>,
     wasi: WasiCtx,
     http: WasiHttpCtx,
 }
 
 impl State {
-    pub(crate) fn new(facts: Arc<Facts>, call: &Call, stdout: &Capture, stderr: &Capture) -> Self {
+    pub(crate) fn new(
+        facts: Arc<Facts>,
+        call: &Call,
+        stage: Option<Stage>,
+        stdout: &Capture,
+        stderr: &Capture,
+    ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits::HANDLES);
+        let kept: Arc<dyn KeyValue> = if stage.is_some() { Arc::new(NoKeyValue) } else { facts.kept.clone() };
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(limits::FIELDS);
+        let outgoing = Outgoing::new(facts.clone(), call, stage.as_ref().map(|stage| stage.script.clone()));
         Self {
             attempt: call.attempt,
             log: Log::new(call.subject.clone()),
             table,
-            hooks: Hooks { outgoing: Outgoing::new(facts.clone(), &call.subject) },
             limiter: Limiter::new(facts.limits.memory),
+            overlay: Overlay::new(kept, call.mode, outgoing.denials().clone()),
+            hooks: Hooks { outgoing },
             wasi: wasi::context(&facts.name, call, stdout, stderr),
             http,
+            stage,
             facts,
         }
+    }
+
+    /// The settings that the plugin sees.
+    pub(crate) fn settings(&self) -> &WasiConfigVariables {
+        self.stage.as_ref().map_or(&self.facts.settings, |stage| &stage.settings)
     }
 }
 

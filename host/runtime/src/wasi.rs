@@ -1,8 +1,8 @@
 //! The part of WASI 0.2 that a plugin sees.
 //!
 //! The standard library of most languages imports a dozen interfaces whether it uses them or not. They are all there and
-//! most of them are empty: no arguments, no environment, no files, a closed standard input. Sockets are not there at
-//! all: the network is `wasi:http` and `uploads`, behind grants.
+//! most of them are empty: no arguments, no environment, no files, a closed standard input. Sockets can be imported, and a
+//! call that touches one ends there: the network is `wasi:http` and `uploads`, behind grants.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -21,6 +21,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiView as _};
 use wasmtime_wasi_config::WasiConfig;
 
 use crate::call::Call;
+use crate::capabilities::keyvalue;
 use crate::capabilities::stdio::Capture;
 use crate::limits;
 use crate::state::State;
@@ -40,8 +41,8 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     filesystem::preopens::add_to_linker::<State, WasiFilesystem>(linker, State::filesystem)?;
     filesystem::types::add_to_linker::<State, WasiFilesystem>(linker, State::filesystem)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
-    wasmtime_wasi_config::add_to_linker(linker, |state: &mut State| WasiConfig::from(&state.facts.settings))?;
-    Ok(())
+    wasmtime_wasi_config::add_to_linker(linker, |state: &mut State| WasiConfig::from(state.settings()))?;
+    keyvalue::link(linker)
 }
 
 /// The WASI side of one call.

@@ -17,10 +17,10 @@ use patchbay_model::action::{Flow, Row, Section};
 use patchbay_model::event::*;
 use patchbay_model::message::*;
 use patchbay_model::{
-    Action, Assignment, Body, Content, Failure, Media, MediaId, Message, Notice, Outgoing, OutgoingContent, Priority,
-    Private, TaskId, Timestamp,
+    Action, Assignment, Body, Content, Failure, Identity, Media, MediaId, Message, Notice, Outgoing, OutgoingContent,
+    Priority, Private, TaskId, Timestamp,
 };
-use patchbay_runtime::{Call, CallError, Credential, HostPattern, HttpGrant, Role};
+use patchbay_runtime::{Call, CallError, Credential, Engine, HandlerInput, HostPattern, HttpGrant, Plugin, Role};
 
 fn media() -> Media {
     Media {
@@ -163,32 +163,132 @@ fn every_event() -> Vec<(Body, Vec<&'static str>)> {
     ]
 }
 
+/// What version 0.1 has no case for, the words that a plugin for 0.2 must find in it, and the kind under which one for 0.1
+/// gets it.
+fn new_in_0_2() -> Vec<(Body, Vec<&'static str>, &'static str)> {
+    let person = Participant {
+        identities: vec![Identity::UserId("US.7".into()), Identity::Phone("15550001111".into())],
+        profile: patchbay_model::arrival::Profile { name: Some("Bob".into()), username: Some("bob7".into()) },
+    };
+    let heard = |by| {
+        let content = Content::Text("heard".into());
+        let Body::Message(message) = message(content) else { panic!("a message") };
+        Overheard { message: Message { author: Some(person.clone()), ..message }, by, state: Some("read".into()) }
+    };
+    let changed =
+        |what| Body::IdentityChanged(IdentityChanged { what, note: Some("a sentence of the platform's".into()) });
+    let handover = Handover { from: "business".into(), to: "agent".into(), data: "{\"h\":1}".into() };
+    let preference =
+        Preference { category: "marketing_messages".into(), value: "stop".into(), detail: Some("no thanks".into()) };
+    let in_all = ["wamid.ANN", "heard", "US.7", "15550001111", "Bob", "bob7", "\"read\""];
+    let with = |words: &[&'static str]| words.iter().copied().chain(in_all).collect::<Vec<_>>();
+    vec![
+        (Body::Echo(heard(Speaker::Business)), with(&["Body::Echo", "Speaker::Business"]), "echo.text"),
+        (Body::History(heard(Speaker::Customer)), with(&["Body::History", "Speaker::Customer"]), "history.text"),
+        (Body::Standby(heard(Speaker::Customer)), with(&["Body::Standby"]), "standby.text"),
+        (Body::Handover(handover), vec!["Body::Handover", "business", "agent", "{\\\"h\\\":1}"], "handover"),
+        (changed(IdentityChange::Number), vec!["IdentityChange::Number", "a sentence"], "customer.number-changed"),
+        (changed(IdentityChange::UserId), vec!["IdentityChange::UserId"], "customer.user-id-changed"),
+        (changed(IdentityChange::Identity), vec!["IdentityChange::Identity"], "customer.identity-changed"),
+        (Body::Preference(preference), vec!["marketing_messages", "stop", "no thanks"], "customer.preference"),
+        (Body::Contact(notice()), vec!["Body::Contact", "some-kind"], "contact.some-kind"),
+        (Body::Group(notice()), vec!["Body::Group", "some-kind"], "group.some-kind"),
+        (Body::Payment(notice()), vec!["Body::Payment", "some-kind"], "payment.some-kind"),
+    ]
+}
+
+async fn old_handler(engine: &Engine) -> Plugin {
+    handler_with(engine, |spec| spec.component = guest("handler_0_1")).await
+}
+
+/// What the handler was given, as it prints it.
+async fn shown(plugin: &Plugin, input: &HandlerInput) -> String {
+    let outcome = plugin.handle(input, &call("ev_1")).await.unwrap();
+    let [Action::Emit(_, seen)] = outcome.actions.as_slice() else { panic!("{outcome:?}") };
+    seen.reveal().clone()
+}
+
 #[tokio::test]
 async fn every_kind_of_event_arrives() {
     let engine = engine();
-    let plugin = handler(&engine).await;
-    assert_eq!((plugin.name(), plugin.generation(), plugin.contract()), ("triage", 3, "0.1.0"));
-    assert_eq!(plugin.roles(), [Role::Handler]);
-    for (body, words) in every_event() {
-        let kind = body.kind();
-        let outcome = plugin.handle(&input(body), &call("ev_1")).await.unwrap();
-        let [Action::Emit(_, seen)] = outcome.actions.as_slice() else { panic!("{kind}: {outcome:?}") };
-        let everywhere =
-            ["1700000000000", "1700000001000", "447700900001", "Ann Other", "ann", "en-GB", "GB.1", "10001", "42"];
-        for word in words.into_iter().chain(everywhere) {
-            assert!(seen.reveal().contains(word), "{kind}: no {word} in {}", seen.reveal());
+    for (plugin, version) in [(handler(&engine).await, "0.2.0"), (old_handler(&engine).await, "0.1.0")] {
+        assert_eq!((plugin.name(), plugin.generation(), plugin.contract()), ("triage", 3, version));
+        assert_eq!(plugin.roles(), [Role::Handler]);
+        for (body, words) in every_event() {
+            let kind = body.kind();
+            let seen = shown(&plugin, &input(body)).await;
+            let everywhere =
+                ["1700000000000", "1700000001000", "447700900001", "Ann Other", "ann", "en-GB", "GB.1", "10001", "42"];
+            for word in words.into_iter().chain(everywhere) {
+                assert!(seen.contains(word), "{version}, {kind}: no {word} in {seen}");
+            }
+            assert!(!seen.contains("platform-secret"), "{version}, {kind}");
         }
-        assert!(!seen.reveal().contains("platform-secret"), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_new_has_a_name_in_0_2_and_is_unknown_in_0_1() {
+    let engine = engine();
+    let (new, old) = (handler(&engine).await, old_handler(&engine).await);
+    for (body, words, kind) in new_in_0_2() {
+        assert_eq!(body.kind(), kind);
+        let value = serde_json::to_value(&body).unwrap()["value"].to_string();
+        let seen = shown(&new, &input(body.clone())).await;
+        for word in words {
+            assert!(seen.contains(word), "{kind}: no {word} in {seen}");
+        }
+        let seen = shown(&old, &input(body)).await;
+        assert!(seen.contains("Unknown") && seen.contains(&format!("{kind:?}")), "{seen}");
+        assert!(seen.contains(&format!("{value:?}")), "{kind}: not all of {value} in {seen}");
+    }
+}
+
+#[tokio::test]
+async fn groups_prices_and_standby_are_told_since_0_2() {
+    let engine = engine();
+    let pricing = Pricing {
+        billable: Some(true),
+        model: Some("PMP".into()),
+        kind: Some("regular".into()),
+        category: Some("utility".into()),
+        origin: Some("referral_conversion".into()),
+    };
+    let delivery = Delivery {
+        message: "wamid.OUT".into(),
+        state: DeliveryState::Read,
+        error: None,
+        reference: None,
+        pricing: Some(pricing),
+        participant: Some("15550001111".into()),
+    };
+    let mut input = input(Body::Delivery(delivery));
+    input.conversation.no_marketing = true;
+    input.conversation.standby = true;
+    input.conversation.customer.group = Some("group-1".into());
+    let new = [
+        "billable: Some(true)",
+        "PMP",
+        "regular",
+        "utility",
+        "referral_conversion",
+        "15550001111",
+        "no-marketing: true",
+        "standby: true",
+        "group-1",
+    ];
+    let (seen, before) =
+        (shown(&handler(&engine).await, &input).await, shown(&old_handler(&engine).await, &input).await);
+    for word in new {
+        assert!(seen.contains(word), "no {word} in {seen}");
+        assert!(!before.contains(word), "{word} in {before}");
     }
 }
 
 #[tokio::test]
 async fn every_kind_of_action_comes_back() {
     let engine = engine();
-    let plugin = handler(&engine).await;
     let photo = MediaId::derive(&[b"photo"]);
-    let outcome = plugin.handle(&text(&format!("all {photo}")), &call("ev_1")).await.unwrap();
-    assert_eq!(outcome.flow, Flow::Stop);
     let send = |content| Action::Send(Outgoing { content, reply_to: Some("wamid.1".into()) });
     let one = |key: &str, value: &str| [(key.to_owned(), value.to_owned())].into();
     let expected = vec![
@@ -203,7 +303,7 @@ async fn every_kind_of_action_comes_back() {
                 rows: vec![Row { id: "1".into(), title: "One".into(), description: Some("first".into()) }],
             }],
         }),
-        send(OutgoingContent::Media { media: photo, caption: Some("look".into()) }),
+        send(OutgoingContent::Media { media: photo.clone(), caption: Some("look".into()) }),
         send(OutgoingContent::Reaction { message: "wamid.1".into(), emoji: "👍".into() }),
         send(OutgoingContent::Raw { kind: "location".into(), body: "{}".into() }),
         Action::Assign(Assignment {
@@ -230,7 +330,11 @@ async fn every_kind_of_action_comes_back() {
         Action::Handoff("asked for a person".into()),
         Action::Emit("scored".into(), "7".into()),
     ];
-    assert_eq!(outcome.actions, expected);
+    for plugin in [handler(&engine).await, old_handler(&engine).await] {
+        let outcome = plugin.handle(&text(&format!("all {photo}")), &call("ev_1")).await.unwrap();
+        assert_eq!(outcome.flow, Flow::Stop);
+        assert_eq!(outcome.actions, expected);
+    }
 }
 
 #[tokio::test]

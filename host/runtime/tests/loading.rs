@@ -20,27 +20,6 @@ async fn refusal(change: impl FnOnce(&mut patchbay_runtime::PluginSpec), guest: 
     engine.load(spec).await.expect_err("it was loaded")
 }
 
-/// The same component, as if it had been built for another version of the contract.
-fn of_version(bytes: &[u8], version: &[u8; 5]) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    for at in 0..bytes.len() - 8 {
-        if bytes[at..].starts_with(b"@0.1.0") {
-            bytes[at + 1..at + 6].copy_from_slice(version);
-        }
-    }
-    bytes
-}
-
-#[tokio::test]
-async fn another_version_of_the_contract_is_named() {
-    let error = refusal(|spec| spec.component = of_version(&spec.component, b"0.2.0").into(), "handler").await;
-    let text = error.to_string();
-    assert!(matches!(error, LoadError::Contract { .. }), "{text}");
-    for word in ["acme", "0.2.0", "0.1.0", "build the plugin for"] {
-        assert!(text.contains(word), "{text}");
-    }
-}
-
 #[tokio::test]
 async fn bytes_that_are_no_component() {
     let garbage = refusal(|spec| spec.component = vec![7; 1000].into(), "handler").await.to_string();

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use patchbay_model::decision::Decision;
 use patchbay_model::task::DeadLetter;
 use patchbay_model::{Arrival, Conversation, ConversationId, EventId, MediaId, Task, TaskId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,8 @@ pub use self::commit::Commit;
 pub use self::link::{ENTRIES_KEPT, Link, LinkChange};
 pub use self::node::{Node, Pace};
 pub use self::records::{Appended, ClearedTimer, EventRecord, MediaRecord, MediaState, Report, Timer};
-pub use self::shelf::{DOCUMENT_MOST, Document, DocumentWrite, Shelf, Shelved};
+pub use self::shelf::{DOCUMENT_KEY_MOST, DOCUMENT_MOST, Document, DocumentWrite, Shelf, Shelved};
+pub(crate) use self::shelf::{check, fits, size};
 pub use self::upkeep::{ExportPage, IDS_KEPT, Record, Removed, Retention, Stats, Upkeep, Verification};
 
 /// A slice of the conversations, owned by one node at a time.
@@ -248,6 +250,9 @@ pub trait Store: Upkeep + Shelf + fmt::Debug + 'static {
 
     /// One event, handled or not.
     async fn event(&self, id: &EventId) -> Result<Option<EventRecord>, StoreError>;
+
+    /// How an event was decided; none: it was not decided yet, or without a [`Decision`](Commit::decision).
+    async fn decision(&self, id: &EventId) -> Result<Option<Decision>, StoreError>;
 
     /// Events, newest first: by when they were accepted, then by position. This list and those that follow leave out what
     /// cannot be read, as [`load`](Self::load) does.

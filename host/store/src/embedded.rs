@@ -9,7 +9,7 @@
 //! - `file`: opening the file, again after a disk error; `disk`: what lies below the engine, for reading on a full disk
 //! - `writer`: the thread, its batches, leases
 //! - `append`, `commit`: the two writes; `links`: what a commit does to links
-//! - `reads`: the rest
+//! - `shelf`: documents; `reads`: the rest
 //! - `upkeep`: numbers; `verify`, `thin`, `transfer` (export and import), `copy` (backups)
 
 pub(crate) mod append;
@@ -21,6 +21,7 @@ mod lazy;
 pub(crate) mod links;
 mod paces;
 pub(crate) mod reads;
+mod shelf;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use patchbay_model::decision::Decision;
 use patchbay_model::task::DeadLetter;
 use patchbay_model::{Arrival, Conversation, ConversationId, EventId, MediaId, Task, TaskId, Timestamp};
 use redb::ReadTransaction;
@@ -335,6 +337,10 @@ impl Store for EmbeddedStore {
 
     async fn event(&self, id: &EventId) -> Result<Option<EventRecord>, StoreError> {
         self.look_up(|transaction| reads::event(transaction, id))
+    }
+
+    async fn decision(&self, id: &EventId) -> Result<Option<Decision>, StoreError> {
+        self.look_up(|transaction| reads::decision(transaction, id))
     }
 
     async fn events(&self, filter: &EventFilter) -> Result<Vec<EventRecord>, StoreError> {

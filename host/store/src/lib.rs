@@ -20,10 +20,10 @@ pub mod memory;
 pub mod redis;
 
 pub use contract::{
-    DOCUMENT_MOST, Document, DocumentWrite, Shelf, Shelved,
-    Appended, ClearedTimer, Commit, ENTRIES_KEPT, EventFilter, EventRecord, ExportPage, IDS_KEPT, Lease, Link,
-    LinkChange, MediaRecord, MediaState, Node, Pace, Partition, Pending, Position, Record, Removed, Report, Retention,
-    Stats, Store, StoreError, Timer, Upkeep, Verification, Versioned,
+    Appended, ClearedTimer, Commit, DOCUMENT_KEY_MOST, DOCUMENT_MOST, Document, DocumentWrite, ENTRIES_KEPT,
+    EventFilter, EventRecord, ExportPage, IDS_KEPT, Lease, Link, LinkChange, MediaRecord, MediaState, Node, Pace,
+    Partition, Pending, Position, Record, Removed, Report, Retention, Shelf, Shelved, Stats, Store, StoreError, Timer,
+    Upkeep, Verification, Versioned,
 };
 pub use embedded::{BackupSummary, Compacted, EmbeddedOptions, EmbeddedStore};
 pub use redis::{RedisMode, RedisOptions, RedisStore, RedisTls, Warning};

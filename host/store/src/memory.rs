@@ -7,11 +7,13 @@
 //! # Layout
 //! - `server`: the server, and what can be done to it
 //! - `state`: what it holds, and its steps; `write`: the two writes
+//! - `shelf`: documents
 //! - `read`: the rest
 //! - `upkeep`: what an operator does with it
 
 mod read;
 mod server;
+mod shelf;
 mod state;
 mod upkeep;
 mod write;
@@ -22,6 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use patchbay_model::decision::Decision;
 use patchbay_model::task::DeadLetter;
 use patchbay_model::{Arrival, Conversation, ConversationId, EventId, MediaId, Task, TaskId, Timestamp};
 use tokio::sync::{Notify, watch};
@@ -187,6 +190,10 @@ impl Store for MemoryStore {
         self.step(|inner, _| Ok(inner.state.event(id)))
     }
 
+    async fn decision(&self, id: &EventId) -> Result<Option<Decision>, StoreError> {
+        self.step(|inner, _| Ok(inner.state.decisions.get(id).cloned()))
+    }
+
     async fn events(&self, filter: &EventFilter) -> Result<Vec<EventRecord>, StoreError> {
         self.step(|inner, _| Ok(inner.state.list(filter)))
     }
@@ -207,8 +214,6 @@ impl Store for MemoryStore {
         self.closed.store(true, Ordering::Release);
     }
 }
-
-impl crate::contract::Shelf for MemoryStore {}
 
 #[async_trait]
 impl Upkeep for MemoryStore {

@@ -10,6 +10,7 @@
 //! - `keys`, `scripts`: the names of the keys, the atomic steps
 //! - `server`, `servers`, `topology`: connections, who has what, asking again; `watch`: clock, failovers, wake-ups
 //! - `append`, `identify`, `commit`, `lease`: the writes; `settle`: waiting for replicas
+//! - `shelf`: documents
 //! - `reads`, `codec`: the rest; `upkeep`, `thin`, `transfer`: what an operator does
 
 mod append;
@@ -25,6 +26,7 @@ mod scripts;
 mod server;
 mod servers;
 mod settle;
+mod shelf;
 mod thin;
 mod topology;
 mod transfer;
@@ -38,6 +40,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::future::join_all;
+use patchbay_model::decision::Decision;
 use patchbay_model::task::DeadLetter;
 use patchbay_model::{Arrival, Conversation, ConversationId, EventId, MediaId, Task, TaskId, Timestamp};
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
@@ -316,6 +319,11 @@ impl Store for RedisStore {
         self.shared.event(id).await
     }
 
+    async fn decision(&self, id: &EventId) -> Result<Option<Decision>, StoreError> {
+        let _call = self.enter().await?;
+        self.shared.somewhere("decisions", "decision about", id.as_str()).await
+    }
+
     async fn events(&self, filter: &EventFilter) -> Result<Vec<EventRecord>, StoreError> {
         let _call = self.enter().await?;
         self.shared.events(filter).await
@@ -347,8 +355,6 @@ impl Store for RedisStore {
         self.shared.servers.close();
     }
 }
-
-impl crate::contract::Shelf for RedisStore {}
 
 #[async_trait]
 impl Upkeep for RedisStore {

@@ -17,11 +17,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use data::{at, conversation, conversation_id, event_id, known, raw, task, task_id};
+use data::{at, conversation, conversation_id, decision, event_id, known, raw, task, task_id};
 use patchbay_model::Arrival;
 use patchbay_store::{
-    Commit, EmbeddedOptions, EmbeddedStore, EventFilter, Lease, Partition, Position, Removed, Retention, Store,
-    StoreError, Upkeep,
+    Commit, DOCUMENT_MOST, DocumentWrite, EmbeddedOptions, EmbeddedStore, EventFilter, Lease, Partition, Position,
+    Removed, Retention, Shelf, Store, StoreError, Upkeep,
 };
 
 /// Conversations, each with a writer of its own.
@@ -62,6 +62,7 @@ async fn work(
             conversation: Some((version, conversation(&id, &name))),
             put_tasks: vec![task(&name, &id, version)],
             finished_tasks: before.into_iter().collect(),
+            decision: Some(decision(&name, "")),
             ..Commit::default()
         };
         store.commit(&lease, commit).await.unwrap();
@@ -100,6 +101,9 @@ async fn a_backup_of_a_working_store_is_one_moment_of_it() {
             tokio::spawn(work(Arc::clone(&store), lease, writer, Arc::clone(&acknowledged), Arc::clone(&stop)))
         })
         .collect();
+    let body = Some(vec![7; DOCUMENT_MOST].into());
+    let document = DocumentWrite { key: "0".into(), body, expected: None };
+    store.write_documents("components", vec![document], None).await.unwrap();
     let count = || acknowledged.lock().unwrap().len();
     for round in 0..3 {
         let enough = count() + 50;
@@ -122,6 +126,8 @@ async fn a_backup_of_a_working_store_is_one_moment_of_it() {
         }
         assert_eq!(copy.stats().await.unwrap().events, summary.events);
         is_whole(&copy).await;
+        assert!(copy.documents("components").await.unwrap() == store.documents("components").await.unwrap());
+        assert_eq!(copy.decision(&event_id("0 0")).await.unwrap(), Some(decision("0 0", "")));
         // It is a store like any other.
         copy.append(vec![known("next", &conversation_id("0"))]).await.unwrap();
     }

@@ -15,7 +15,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use conformance::Instance;
 use conformance::data::{conversation_id, event_id, known};
-use patchbay_store::{Appended, EmbeddedOptions, EmbeddedStore, Store, StoreError};
+use conformance::shelf::{put, written};
+use patchbay_store::{Appended, Commit, EmbeddedOptions, EmbeddedStore, Store, StoreError};
+use redb::TableHandle;
 
 /// A store in a folder of its own.
 struct Embedded {
@@ -133,6 +135,49 @@ async fn a_later_format_is_refused_with_a_sentence() {
     drop(database);
     let Err(StoreError::Unsuitable(sentence)) = open(&file) else { panic!("a later format was opened") };
     assert!(sentence.contains("format 99") && sentence.contains("run the version that wrote it"), "{sentence}");
+}
+
+#[tokio::test]
+async fn a_file_of_an_earlier_version_can_be_read_and_gets_new_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("patchbay.redb");
+    let id = conversation_id("a");
+    open(&file).unwrap().append(vec![known("1", &id)]).await.unwrap();
+    let database = redb::Database::create(&file).unwrap();
+    let write = database.begin_write().unwrap();
+    let new = ["decisions", "documents", "document-spaces"];
+    let tables: Vec<_> = write.list_tables().unwrap().filter(|table| new.contains(&table.name())).collect();
+    assert_eq!(tables.len(), new.len());
+    for table in tables {
+        assert!(write.delete_table(table).unwrap());
+    }
+    write.commit().unwrap();
+    drop(database);
+
+    assert_eq!(EmbeddedStore::check(&file).unwrap().problems, Vec::<String>::new());
+    let store: Arc<dyn Store> = Arc::new(open(&file).unwrap());
+    assert_eq!(store.decision(&event_id("1")).await.unwrap(), None);
+    assert_eq!(store.document("s", "a").await.unwrap(), None);
+    assert_eq!(store.documents("s").await.unwrap(), []);
+    assert_eq!(store.document_keys("s").await.unwrap(), Vec::<String>::new());
+    assert_eq!(store.stats().await.unwrap().documents, 0);
+    assert_eq!(store.verify().await.unwrap().problems, Vec::<String>::new());
+    let mut from = None;
+    loop {
+        from = store.export(from).await.unwrap().next;
+        if from.is_none() {
+            break;
+        }
+    }
+    store.backup(&folder.path().join("backup.redb")).await.unwrap();
+    let lease = conformance::own(&store, &id).await;
+    let position = conformance::journal(&store, &lease).await[0].position;
+    let decided = Some(conformance::data::decision("1", ""));
+    let commit = Commit { handled: Some(position), decision: decided.clone(), ..Commit::default() };
+    store.commit(&lease, commit).await.unwrap();
+    assert_eq!(store.decision(&event_id("1")).await.unwrap(), decided);
+    let revision = written(&store, "s", vec![put("a", "1")]).await[0];
+    assert_eq!(store.document("s", "a").await.unwrap().unwrap().revision, revision);
 }
 
 #[cfg(unix)]

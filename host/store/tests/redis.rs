@@ -10,13 +10,18 @@
 mod conformance;
 mod redis_support;
 
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use conformance::data::{arrival, conversation_id, customer, event_id, known, phone, user};
-use patchbay_store::{Appended, Partition, RedisOptions, RedisStore, RedisTls, Store, StoreError};
+use conformance::shelf::{put, remove, written};
+use patchbay_store::{
+    Appended, DocumentWrite, Partition, RedisOptions, RedisStore, RedisTls, Shelved, Store, StoreError,
+};
 use patchbay_test_redis::{Options, Redis};
-use redis_support::{OnRedis, eventually, open, prefix};
+use redis_support::{OnRedis, eventually, losing_an_answer, open, prefix};
 
 static REDIS: LazyLock<Redis> = LazyLock::new(|| Redis::start(Options { shared: true, ..Options::default() }));
 
@@ -145,6 +150,41 @@ async fn concurrent_claims_of_two_nodes_agree() {
         let [Appended::New { conversation: b, .. }] = &second.unwrap()[..] else { panic!("not taken") };
         assert_eq!(a, b);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_whose_answer_was_lost_does_not_meet_itself() {
+    let (address, lost) = losing_an_answer(REDIS.addr(), b"lose the answer").await;
+    let store: Arc<dyn Store> = open(&RedisOptions { addresses: vec![address], prefix: prefix(), ..options() }).await;
+    let before = written(&store, "s", vec![put("a", "1")]).await[0];
+    let write = DocumentWrite { expected: Some(before), ..put("a", "lose the answer") };
+    let shelved = store.write_documents("s", vec![write], None).await.unwrap();
+    assert!(lost.load(Ordering::SeqCst));
+    let found = store.document("s", "a").await.unwrap().unwrap();
+    assert!(found.revision > before && found.body == "lose the answer");
+    assert_eq!(shelved, Shelved::Written(vec![found.revision]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_space_has_one_slot_and_leaves_nothing_but_its_revision() {
+    let options = RedisOptions { prefix: prefix(), ..options() };
+    let store: Arc<dyn Store> = open(&options).await;
+    let keys = || -> BTreeSet<String> {
+        let all: Vec<String> = REDIS.ask(&["KEYS", &format!("*{}:*", options.prefix)]);
+        all.into_iter().filter(|key| key.contains("}:s") || key.contains("}:revision")).collect()
+    };
+    written(&store, "kv/{router}", vec![put("a", "1"), put("b", "2")]).await;
+    let tags: BTreeSet<String> = keys().iter().map(|key| key.split('}').next().unwrap().to_owned()).collect();
+    assert_eq!(tags.len(), 1, "{tags:?}");
+    let tag = format!("{}}}", tags.first().unwrap());
+    let answers = keys().into_iter().filter(|key| key.starts_with(&format!("{tag}:shelved:")));
+    for answer in answers {
+        let left: i64 = REDIS.ask(&["PTTL", &answer]);
+        assert!((0..=10_000).contains(&left), "an answer is kept for {left} ms");
+    }
+    written(&store, "kv/{router}", vec![remove("a"), remove("b")]).await;
+    let left: Vec<_> = keys().into_iter().filter(|key| !key.contains(":shelved:")).collect();
+    assert_eq!(left, [format!("{tag}:revision")]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

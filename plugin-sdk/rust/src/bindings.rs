@@ -6,29 +6,32 @@
 /// The handler's world, and the interfaces that all worlds share.
 pub mod handler {
     wit_bindgen::generate!({
-        path: "../../wit/0.1",
+        path: "../../wit/0.2",
         world: "handler-plugin",
         pub_export_macro: true,
         export_macro_name: "export_handler",
         default_bindings_module: "patchbay_plugin::__private::handler",
         additional_derives: [PartialEq],
+        generate_all,
     });
 }
 
 /// The desk's world.
 pub mod desk {
     wit_bindgen::generate!({
-        path: "../../wit/0.1",
+        path: "../../wit/0.2",
         world: "desk-plugin",
         pub_export_macro: true,
         export_macro_name: "export_desk",
         default_bindings_module: "patchbay_plugin::__private::desk",
         additional_derives: [PartialEq],
         with: {
-            "patchbay:plugin/types@0.1.0": super::handler::patchbay::plugin::types,
-            "patchbay:plugin/context@0.1.0": super::handler::patchbay::plugin::context,
-            "patchbay:plugin/blobs@0.1.0": super::handler::patchbay::plugin::blobs,
-            "patchbay:plugin/uploads@0.1.0": super::handler::patchbay::plugin::uploads,
+            "patchbay:plugin/types@0.2.0": super::handler::patchbay::plugin::types,
+            "patchbay:plugin/context@0.2.0": super::handler::patchbay::plugin::context,
+            "patchbay:plugin/blobs@0.2.0": super::handler::patchbay::plugin::blobs,
+            "patchbay:plugin/uploads@0.2.0": super::handler::patchbay::plugin::uploads,
+            "wasi:config/store@0.2.0-rc.1": super::handler::wasi::config::store,
+            "wasi:keyvalue/store@0.2.0-draft": super::handler::wasi::keyvalue::store,
         },
     });
 }
@@ -36,33 +39,18 @@ pub mod desk {
 /// The inspector's world.
 pub mod inspector {
     wit_bindgen::generate!({
-        path: "../../wit/0.1",
+        path: "../../wit/0.2",
         world: "inspector-plugin",
         pub_export_macro: true,
         export_macro_name: "export_inspector",
         default_bindings_module: "patchbay_plugin::__private::inspector",
         with: {
-            "patchbay:plugin/types@0.1.0": super::handler::patchbay::plugin::types,
-            "patchbay:plugin/context@0.1.0": super::handler::patchbay::plugin::context,
-            "patchbay:plugin/blobs@0.1.0": super::handler::patchbay::plugin::blobs,
-            "patchbay:plugin/uploads@0.1.0": super::handler::patchbay::plugin::uploads,
+            "patchbay:plugin/types@0.2.0": super::handler::patchbay::plugin::types,
+            "patchbay:plugin/context@0.2.0": super::handler::patchbay::plugin::context,
+            "patchbay:plugin/blobs@0.2.0": super::handler::patchbay::plugin::blobs,
+            "patchbay:plugin/uploads@0.2.0": super::handler::patchbay::plugin::uploads,
+            "wasi:config/store@0.2.0-rc.1": super::handler::wasi::config::store,
+            "wasi:keyvalue/store@0.2.0-draft": super::handler::wasi::keyvalue::store,
         },
-    });
-}
-
-/// Settings: the one part of `wasi:config` that a plugin uses.
-#[cfg(target_arch = "wasm32")]
-pub mod config {
-    wit_bindgen::generate!({
-        inline: r"
-            package patchbay:settings;
-
-            world settings {
-                import wasi:config/store@0.2.0-rc.1;
-            }
-        ",
-        path: "wit/config",
-        world: "patchbay:settings/settings",
-        generate_all,
     });
 }

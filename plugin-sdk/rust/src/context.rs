@@ -1,7 +1,7 @@
 //! What a call may ask the host for.
 
 use crate::time::Timestamp;
-use crate::{Failure, Http, MediaReader, Upload, host};
+use crate::{Failure, Http, MediaReader, Store, Upload, host};
 
 /// How much a line in the log matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,13 @@ impl Context {
     /// [`Failure::Permanent`] if there is no such media, or it is not granted.
     pub fn media(&self, id: &str) -> Result<MediaReader<'_>, Failure> {
         self.host.open_media(id).map_err(|why| Failure::permanent(format!("media {id}: {why}")))
+    }
+
+    /// What this plugin remembers beyond the call, as keys and values. The operator grants it with
+    /// `keyvalue = "1MiB"`.
+    #[must_use]
+    pub const fn store(&self) -> Store<'_> {
+        Store::new(&self.host)
     }
 
     /// Whether `signature` is right for `message` under a secret that the operator bound to this plugin by name and that

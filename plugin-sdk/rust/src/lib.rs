@@ -59,9 +59,10 @@
 //! # What is where
 //! - The data of the contract ([`Event`], [`Conversation`], [`Outcome`], [`Draft`], …) is plain records; see [`types`]
 //!   for all of it. Builders hang on [`Outcome`], [`Assignment`] and [`Failure`].
-//! - [`Context`] is what a call may ask the host for: HTTP, media, signatures, time, its log.
+//! - [`Context`] is what a call may ask the host for: HTTP, media, storage, signatures, time, its log.
 //! - [`Http`] is an HTTP client over `wasi:http` that waits for its answer; [`Response::ok`] turns statuses into the
 //!   [`Failure`] that the gateway should act on. [`Context::upload`] sends stored media without touching its bytes.
+//! - [`Store`] is what a plugin remembers beyond a call: keys and values, kept when the call has answered.
 //! - [`testing`] runs a plugin's logic natively against a scripted host.
 //!
 //! # What a component imports
@@ -93,6 +94,7 @@ mod media;
 mod outcome;
 mod roles;
 pub mod settings;
+mod store;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 pub mod time;
@@ -105,6 +107,7 @@ pub use media::MediaReader;
 pub use patchbay_plugin_macros::{desk, handler, inspector};
 pub use roles::{Desk, Handler, Inspector};
 pub use settings::NoSettings;
+pub use store::Store;
 pub use time::{Period, Timestamp};
 pub use types::*;
 pub use upload::Upload;

@@ -16,7 +16,7 @@ const KEY: &str = "settings";
 /// Reads the settings from the host. A plugin without settings reads an empty table.
 #[cfg(target_arch = "wasm32")]
 pub(crate) fn read<S: DeserializeOwned>() -> Result<S, Failure> {
-    use crate::bindings::config::wasi::config::store;
+    use crate::bindings::handler::wasi::config::store;
 
     match store::get(KEY) {
         Ok(Some(text)) => parse(&text),

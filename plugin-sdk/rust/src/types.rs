@@ -10,8 +10,9 @@ pub use crate::bindings::handler::exports::patchbay::plugin::handler::{
 pub use crate::bindings::handler::patchbay::plugin::types::{
     Activity, AgentEntry, Assignment, Body, Call, Channel, Choice, ContactCard, Content, Conversation, Customer,
     Decision, Delivery, DeliveryError, DeliveryState, DeskActivity, Edited, EffectFailed, Event, Failure, Finding,
-    Location, Media, MediaChecked, MediaKind, Message, NamedVerdict, Notice, Order, OrderItem, Priority, Reaction,
-    RemoteFile, Retry, SlaNotice, SlaStage, Ticket, TimerFired, Verdict,
+    Handover, IdentityChange, IdentityChanged, Location, Media, MediaChecked, MediaKind, Message, NamedVerdict, Notice,
+    Order, OrderItem, Overheard, Participant, Preference, Pricing, Priority, Reaction, RemoteFile, Retry, SlaNotice,
+    SlaStage, Speaker, Ticket, TimerFired, Verdict,
 };
 
 /// The value of `key` in a list of keys and values.

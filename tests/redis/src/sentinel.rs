@@ -17,9 +17,6 @@ const INSIDERS: [&str; 2] = ["replica", "sentinel"];
 /// down, and looks at nothing for thirty when the machine was too busy to run it.
 const FOLLOWING: Duration = Duration::from_secs(150);
 
-/// After how long nobody is taken for down by mistake on a busy machine, milliseconds.
-const CALM: &str = "10000";
-
 /// How a group is started.
 #[derive(Clone, Debug)]
 pub struct SentinelOptions {
@@ -102,10 +99,6 @@ impl SentinelGroup {
 
     fn ask_sentinel<T: redis::FromRedisValue>(&self, port: u16, what: &str) -> redis::RedisResult<T> {
         redis::cmd("SENTINEL").arg(what).arg(MASTER).query(&mut self.connect_to_sentinel(port)?)
-    }
-
-    fn tell_sentinel(&self, port: u16, option: &str, value: &str) -> redis::RedisResult<String> {
-        redis::cmd("SENTINEL").arg("SET").arg(MASTER).arg(option).arg(value).query(&mut self.connect_to_sentinel(port)?)
     }
 
     fn connect_to_sentinel(&self, port: u16) -> redis::RedisResult<redis::Connection> {
@@ -207,13 +200,8 @@ impl SentinelGroup {
         })
     }
 
-    /// Waits until the server follows another one. The failover is over: from now on the Sentinels are slow to take a
-    /// server for down.
+    /// Waits until the server follows another one.
     pub fn wait_until_it_follows(&self, address: &str) {
-        for (port, _) in &self.sentinels {
-            // One that was killed has nothing to be told.
-            let _: redis::RedisResult<String> = self.tell_sentinel(*port, "down-after-milliseconds", CALM);
-        }
         let server = self.servers.iter().find(|server| server.addr() == address).expect("one of the group");
         wait_longer_for("the server to follow", FOLLOWING, || {
             let info: String = server.try_ask(&["INFO", "replication"]).ok()?;

@@ -7,7 +7,7 @@ use patchbay_tests::command::text;
 use patchbay_tests::{Gateway, House, Patchbay, eventually};
 use serde_json::{Value, json};
 
-use crate::{ADA, ANSWER, BOB, letters, operator, refuse_answer};
+use crate::{ADA, BOB, operator};
 
 pub(crate) fn data(house: &House) -> PathBuf {
     house.config().with_file_name("data")

@@ -76,6 +76,27 @@ impl Client {
         absent(self.post(path, body, None).await)
     }
 
+    /// `POST` of bytes; the answer as JSON.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn upload(&self, path: &str, body: Vec<u8>) -> anyhow::Result<Value> {
+        let request = self.request(Method::POST, path)?;
+        self.json(request.header(reqwest::header::CONTENT_TYPE, "application/wasm").body(body)).await
+    }
+
+    /// As [`Client::upload`], with a header; none where it is empty.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn upload_with(&self, path: &str, body: Vec<u8>, header: (&str, &str)) -> anyhow::Result<Value> {
+        let mut request = self.request(Method::POST, path)?;
+        if !header.1.is_empty() {
+            request = request.header(header.0, header.1);
+        }
+        self.json(request.header(reqwest::header::CONTENT_TYPE, "application/wasm").body(body)).await
+    }
+
     /// `GET` of something large.
     ///
     /// # Errors

@@ -7,12 +7,13 @@ use clap::{Command, CommandFactory};
 use super::Cli;
 
 /// The groups of commands, in the order in which an operator meets them. A command without a group stands at the end.
-const GROUPS: [(&str, &[&str]); 5] = [
+const GROUPS: [(&str, &[&str]); 6] = [
     ("Run", &["serve", "dev"]),
     ("Configuration", &["check", "schema"]),
-    ("What happened", &["journal", "dead-letters"]),
+    ("Plugins", &["plugin"]),
+    ("What happened", &["journal", "explain", "route", "dead-letters"]),
     ("Store", &["store", "backup", "restore", "migrate"]),
-    ("Operation", &["token", "completions"]),
+    ("Operation", &["reload", "token", "completions"]),
 ];
 
 /// The command line with the groups in its help.
@@ -29,8 +30,9 @@ fn groups(command: &Command) -> String {
     let style = command.get_styles().get_header();
     let literal = command.get_styles().get_literal();
     let grouped = |name: &str| GROUPS.iter().any(|(_, names)| names.contains(&name));
-    let rest: Vec<&str> = command.get_subcommands().map(Command::get_name).filter(|name| !grouped(name)).collect();
-    let width = command.get_subcommands().map(|sub| sub.get_name().len()).max().unwrap_or_default();
+    let shown: Vec<&str> = command.get_subcommands().filter(|sub| !sub.is_hide_set()).map(Command::get_name).collect();
+    let rest: Vec<&str> = shown.iter().copied().filter(|name| !grouped(name)).collect();
+    let width = shown.iter().map(|name| name.len()).max().unwrap_or_default();
     let mut text = String::new();
     for (title, names) in GROUPS.into_iter().chain([("More", rest.as_slice())]).filter(|(_, names)| !names.is_empty()) {
         // Writing to a string does not fail.
@@ -58,7 +60,8 @@ mod tests {
     fn every_command_stands_in_a_group_and_is_there() {
         let command = command();
         let grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
-        let there: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
+        let shown = command.get_subcommands().filter(|sub| !sub.is_hide_set());
+        let there: Vec<&str> = shown.map(Command::get_name).collect();
         assert_eq!(grouped, there, "in the same order");
     }
 

@@ -191,7 +191,7 @@ fn check_target(before: &Stats, there: &Stats, args: &MigrateArgs) -> anyhow::Re
 }
 
 /// What is compared, by name.
-fn counts(stats: &Stats) -> [(&'static str, u64); 9] {
+fn counts(stats: &Stats) -> [(&'static str, u64); 10] {
     [
         ("events", stats.events),
         ("pending events", stats.pending_events),
@@ -202,6 +202,7 @@ fn counts(stats: &Stats) -> [(&'static str, u64); 9] {
         ("media", stats.media),
         ("dead letters", stats.dead_letters),
         ("reports", stats.reports),
+        ("documents", stats.documents),
     ]
 }
 

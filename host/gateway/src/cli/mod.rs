@@ -2,21 +2,28 @@
 //!
 //! # Layout
 //! - here and [`args`]: the commands and their flags, as data
-//! - [`run`]: what each command does; [`letters`], [`journal`], [`upkeep`], [`backup`], [`migrate`]: those of operators
+//! - [`run`]: what each command does; [`journal`], [`explain`], [`route`], [`letters`], [`upkeep`], [`backup`], [`migrate`],
+//!   [`reload`]: those of operators
 //! - [`client`], [`source`]: a running gateway, or a store that no gateway runs on; [`redis`]: one by its address
+//! - [`compile`]: the process that plugins are compiled in
 //! - [`output`], [`failure`]: what is printed, and exit codes
 //! - [`help`]: the commands in groups
 
 pub mod args;
 pub mod backup;
 pub mod client;
+pub mod compile;
+pub mod explain;
 pub mod failure;
 pub mod help;
 pub mod journal;
 pub mod letters;
 pub mod migrate;
 pub mod output;
+pub mod plugin;
 pub mod redis;
+pub mod reload;
+pub mod route;
 pub mod run;
 pub mod source;
 pub mod upkeep;
@@ -121,9 +128,32 @@ pub enum Command {
                            #:schema ./patchbay.schema.json"
     )]
     Schema,
+    /// Write, ship and run plugins
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
     /// Look at events, and run them again
     #[command(subcommand)]
     Journal(JournalCommand),
+    /// Tell why an event went where it went
+    #[command(
+        long_about = "Tells why an event went where it went: the chains that were considered and why each was passed over, \
+                      the handlers that were asked, what each of them wanted and how long it took. What customers wrote is \
+                      not shown.",
+        after_long_help = "Examples:\n  \
+                           patchbay explain ev_l2kjm5d4xqmr3rwhtg6dyjzb\n  \
+                           patchbay explain ev_l2kjm5d4xqmr3rwhtg6dyjzb --json | jq .steps"
+    )]
+    Explain(explain::ExplainArgs),
+    /// Try a text on the rules
+    #[command(
+        long_about = "Tries on the rules of a configuration which chain an event would go to, and why not to the ones \
+                      before. No gateway is asked, and nothing is sent. Exits with 1 when no chain is for it.",
+        after_long_help = "Examples:\n  \
+                           patchbay route \"my invoice is wrong\"\n  \
+                           patchbay route \"Hallo\" --channel support --phone 4930123456 --at 2026-01-31T22:00:00Z\n  \
+                           patchbay route - --kind message.image --attribute tier=gold"
+    )]
+    Route(route::RouteArgs),
     /// Look at what was given up: change it, try it again, drop it
     #[command(subcommand)]
     DeadLetters(LettersCommand),
@@ -165,9 +195,23 @@ pub enum Command {
                            patchbay migrate --from config:patchbay.toml --to embedded:copy.redb    a copy in one file"
     )]
     Migrate(MigrateArgs),
+    /// Have a running gateway read its configuration again
+    #[command(
+        long_about = "Has a running gateway read its configuration file again, as SIGHUP does. The file is checked first, and \
+                      with anything wrong in it nothing changes. Chains, desks, numbers, plugins, credentials, secrets, \
+                      limits and retention change at once, without an event or a task being lost; what needs a restart is \
+                      named, and nothing changes.",
+        after_long_help = "Examples:\n  \
+                           patchbay check --config patchbay.toml && patchbay reload\n  \
+                           patchbay reload --url http://127.0.0.1:8080"
+    )]
+    Reload(reload::ReloadArgs),
     /// Make tokens for the admin API
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Compile a plugin for a running gateway
+    #[command(hide = true)]
+    CompileComponent(compile::CompileArgs),
     /// Print a completion script for a shell
     #[command(after_long_help = "Examples:\n  \
                                  patchbay completions bash > /etc/bash_completion.d/patchbay\n  \

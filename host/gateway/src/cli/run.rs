@@ -13,8 +13,8 @@ use serde_json::json;
 use super::failure::{DONE, FAILED, Failure, WRONG};
 use super::output::print;
 use super::{
-    CheckArgs, Cli, Colour, Command, DevArgs, IssueArgs, ServeArgs, TokenCommand, backup, help, journal, letters,
-    migrate, upkeep,
+    CheckArgs, Cli, Colour, Command, DevArgs, IssueArgs, ServeArgs, TokenCommand, backup, compile, explain, help,
+    journal, letters, migrate, plugin, reload, route, upkeep,
 };
 use crate::config::{self, Config, Problems, Secrets};
 use crate::{telemetry, token};
@@ -70,13 +70,18 @@ fn command(command: Command) -> anyhow::Result<u8> {
             let schema = serde_json::to_string_pretty(&config::schema::published())?;
             print(&(schema + "\n")).map(|()| DONE)
         }
+        Command::Plugin(command) => runtime()?.block_on(plugin::run(command)),
         Command::Journal(command) => runtime()?.block_on(journal::run(command)),
+        Command::Explain(args) => runtime()?.block_on(explain::run(args)),
+        Command::Route(args) => route::run(&args),
         Command::DeadLetters(command) => runtime()?.block_on(letters::run(command)),
         Command::Store(command) => runtime()?.block_on(upkeep::run(command)),
         Command::Backup(args) => runtime()?.block_on(backup::backup(args)),
         Command::Restore(args) => runtime()?.block_on(backup::restore(args)),
         Command::Migrate(args) => runtime()?.block_on(migrate::run(args)),
+        Command::Reload(args) => runtime()?.block_on(reload::run(args)),
         Command::Token(TokenCommand::Issue(args)) => issue(&args),
+        Command::CompileComponent(args) => Ok(compile::run(args)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut help::command(), "patchbay", &mut script);
@@ -92,7 +97,7 @@ fn serve(args: &ServeArgs) -> anyhow::Result<u8> {
     for warning in checked.problems.as_slice() {
         tracing::warn!(line = warning.line, key = warning.key, fix = warning.fix, "{}", warning.message);
     }
-    runtime()?.block_on(crate::serve::run(config)).map(|()| DONE)
+    runtime()?.block_on(crate::serve::run(config, &args.config.config)).map(|()| DONE)
 }
 
 fn dev(args: DevArgs) -> anyhow::Result<u8> {

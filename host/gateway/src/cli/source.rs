@@ -12,6 +12,7 @@ use super::args::SourceArgs;
 use super::client::Client;
 use super::failure::{failed, refused, wrong};
 use crate::config::{Config, Secrets, StoreKind};
+use crate::http::api::decisions::{self, Found};
 use crate::http::api::events::{self, EventsQuery};
 use crate::http::api::letters::{self, LettersQuery};
 use crate::serve::build;
@@ -69,6 +70,19 @@ impl Source {
         match self {
             Self::Gateway(client) => client.find(&format!("/v1/events/{}", plain(id)?)).await,
             Self::Store(store) => Ok(events::shown(&**store, id).await?),
+        }
+    }
+
+    /// How an event was decided.
+    pub async fn decision(&self, id: &str) -> anyhow::Result<Found> {
+        match self {
+            Self::Gateway(client) => {
+                let answer = client.find(&format!("/v1/events/{}/decision", plain(id)?)).await?;
+                let Some(answer) = answer else { return Ok(Found::NoEvent) };
+                let read = serde_json::from_value(answer);
+                Ok(Found::Decided(read.context("the gateway's answer cannot be read: is it of this version?")?))
+            }
+            Self::Store(store) => Ok(decisions::found(&**store, id).await?),
         }
     }
 

@@ -58,6 +58,7 @@ fn shown(stats: &Stats, now: Timestamp) -> String {
         ("media", Some(number(stats.media))),
         ("dead letters", Some(number(stats.dead_letters))),
         ("reports", Some(number(stats.reports))),
+        ("documents", Some(number(stats.documents))),
     ];
     rows.into_iter().filter_map(|(name, value)| Some(format!("{name:<16}{}\n", value?))).collect()
 }

@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! - [`gateway`], [`store`], [`whatsapp`], [`plugin`], [`routing`]: the sections, as plain checked data
+//! - [`rules`]: which events a chain is for; [`share`]: a share of the conversations
 //! - [`secret`], [`units`]: secrets by reference, durations and sizes
 //! - [`schema`]: the JSON Schema; a file's shape is checked against the same schema that is printed
 //! - [`problem`]: what is wrong with a file, where, and what to write
@@ -11,15 +12,18 @@
 //! [`Config`] whose parts are held against each other and against the world (`checks`). So one run shows everything.
 
 mod checks;
+pub mod deployments;
 mod forms;
 pub mod gateway;
 pub mod plugin;
 pub mod problem;
 mod render;
 pub mod routing;
+pub mod rules;
 pub mod schema;
 pub mod secret;
 mod shape;
+pub mod share;
 pub mod store;
 mod tree;
 pub mod units;
@@ -33,11 +37,14 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+pub use deployments::{Deployments, Rules, Watch};
 pub use gateway::{Admin, Gateway, LogFormat, Retry, Telemetry};
-pub use plugin::{Credential, Grants, HttpGrant, Limits, Plugin, Source};
+pub use plugin::{ClientAuth, Credential, Grants, HttpGrant, Limits, Plugin, SigningAlgorithm, Source};
 pub use problem::{Problem, Problems, Severity};
-pub use routing::{Chain, Desk, Fallback, Match, OnFailure, Step};
+pub use routing::{Chain, Desk, Fallback, OnFailure, Step};
+pub use rules::{Facts, Match};
 pub use secret::{SecretError, SecretRef, SecretRefs};
+pub use share::Share;
 pub use store::{Redis, RedisMode, Retention, Spool, Store, StoreKind};
 pub use units::{Period, Size};
 pub use whatsapp::{Number, Whatsapp};
@@ -65,6 +72,9 @@ pub struct Config {
     #[serde(default)]
     #[schemars(extend("x-names" = "name"))]
     pub plugins: BTreeMap<String, Plugin>,
+    /// Whose components are taken, and when a new generation goes back by itself.
+    #[serde(default)]
+    pub deployments: Deployments,
     /// Credentials that the host adds to plugins' requests, by the name that grants call them.
     #[serde(default)]
     #[schemars(extend("x-names" = "name"))]
@@ -201,6 +211,11 @@ impl Config {
         if let Some(path) = self.store.redis.as_mut().and_then(|redis| redis.tls_ca.as_mut()) {
             *path = folder.join(&*path);
         }
+        let deployments = &mut self.deployments;
+        deployments.lock = folder.join(&deployments.lock);
+        if let Some(policy) = &mut deployments.policy {
+            *policy = folder.join(&*policy);
+        }
         for plugin in self.plugins.values_mut() {
             if let Source::File(path) = &mut plugin.source {
                 *path = folder.join(&*path);
@@ -209,6 +224,13 @@ impl Config {
         for (_, secret) in self.secrets_mut() {
             secret.anchor(folder);
         }
+    }
+
+    /// Every secret reference, with its key.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<(String, SecretRef)> {
+        let mut copy = self.clone();
+        copy.secrets_mut().into_iter().map(|(key, secret)| (key, secret.clone())).collect()
     }
 
     /// Every secret reference, with its key.
@@ -236,12 +258,8 @@ impl Config {
             }
         }
         for (name, credential) in &mut self.credentials {
-            let (key, secret) = match credential {
-                Credential::Basic { password, .. } => ("password", password),
-                Credential::Bearer { token } => ("token", token),
-                Credential::Header { value, .. } => ("value", value),
-            };
-            found.push((format!("credentials.{name}.{key}"), secret));
+            let secrets = credential.secrets_mut().into_iter();
+            found.extend(secrets.map(|(key, secret)| (format!("credentials.{name}.{key}"), secret)));
         }
         for (index, secret) in self.admin.token_secrets.iter_mut().enumerate() {
             found.push((format!("admin.token_secrets[{index}]"), secret));

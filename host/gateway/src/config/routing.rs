@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::rules::Match;
+use super::share::Share;
 use super::units::Period;
 
 /// A ticket system behind a desk plugin.
@@ -69,38 +71,6 @@ pub struct Fallback {
     pub queue: String,
 }
 
-/// Which events a chain decides about.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Match {
-    /// Kinds of event, or their first words: `message` is every message, `message.text` only words.
-    #[schemars(length(min = 1), extend("x-items" = "kind"))]
-    pub kinds: Vec<String>,
-    /// Channels, by the name of their number. Without them all.
-    #[schemars(extend("x-items" = "name"))]
-    pub channels: Vec<String>,
-}
-
-impl Default for Match {
-    fn default() -> Self {
-        Self { kinds: vec!["message".into()], channels: Vec::new() }
-    }
-}
-
-impl Match {
-    /// Whether an event of this kind on this channel is one of them.
-    #[must_use]
-    pub fn accepts(&self, kind: &str, channel: &str) -> bool {
-        let listed = self.channels.is_empty() || self.channels.iter().any(|name| name == channel);
-        listed && self.kinds.iter().any(|prefix| covers(prefix, kind))
-    }
-}
-
-/// Whether `kind` is `prefix` or begins with its words.
-pub(super) fn covers(prefix: &str, kind: &str) -> bool {
-    kind.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-}
-
 /// One handler of a chain.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -114,6 +84,9 @@ pub struct Step {
     /// What happens to the event when the handler fails.
     #[serde(default)]
     pub on_failure: OnFailure,
+    /// Only for this share of the conversations, always the same ones; for the others the next handler is asked at once.
+    #[serde(default)]
+    pub share: Option<Share>,
 }
 
 const fn default_step_timeout() -> Period {
@@ -131,25 +104,26 @@ pub enum OnFailure {
     Retry,
     /// End the chain here; what the handlers before wanted is carried out.
     Stop,
+    /// Ask again as with `retry`; after that put the event aside: nothing that the chain wanted is carried out, and the event
+    /// waits among the dead letters until an operator has it decided anew.
+    Park,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_kind_is_matched_by_whole_words() {
-        let only = Match { kinds: vec!["message.text".into(), "desk".into()], channels: vec!["support".into()] };
-        assert!(only.accepts("message.text", "support"));
-        assert!(only.accepts("desk.entry", "support"));
-        assert!(!only.accepts("message.textual", "support"));
-        assert!(!only.accepts("message", "support"));
-        assert!(!only.accepts("message.text", "sales"));
+impl OnFailure {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::Retry => "retry",
+            Self::Stop => "stop",
+            Self::Park => "park",
+        }
     }
 
-    #[test]
-    fn by_default_every_message_on_every_channel() {
-        assert!(Match::default().accepts("message.image", "anything"));
-        assert!(!Match::default().accepts("delivery.read", "anything"));
+    /// Whether the handler is asked again a few times first.
+    #[must_use]
+    pub const fn asks_again(self) -> bool {
+        matches!(self, Self::Retry | Self::Park)
     }
 }

@@ -97,8 +97,45 @@ impl SecretRef {
     /// # Errors
     /// As [`SecretRef::resolve`].
     pub fn resolve_with(&self, lookup: Lookup<'_>) -> Result<SecretString, SecretError> {
+        if let Place::Given(secret) = &self.0 {
+            return Ok(secret.clone());
+        }
+        let text = self.text(lookup)?;
+        if text.chars().any(char::is_control) {
+            return Err(SecretError::Control(self.clone()));
+        }
+        Ok(SecretString::from(text))
+    }
+
+    /// A secret of several lines, from this process's environment or the file: a private key in PEM.
+    ///
+    /// # Errors
+    /// [`SecretError`] when it is not there or is no text.
+    pub fn resolve_lines(&self) -> Result<SecretString, SecretError> {
+        self.resolve_lines_with(&|name| std::env::var_os(name))
+    }
+
+    /// A secret of several lines, with another environment. What is one line with `\n` written in it, as variables
+    /// often have it, becomes several.
+    ///
+    /// # Errors
+    /// As [`SecretRef::resolve_lines`].
+    pub fn resolve_lines_with(&self, lookup: Lookup<'_>) -> Result<SecretString, SecretError> {
+        if let Place::Given(secret) = &self.0 {
+            return Ok(secret.clone());
+        }
+        let text = self.text(lookup)?;
+        let lines = if text.contains('\n') { text } else { text.replace("\\n", "\n") };
+        if lines.chars().any(|char| char.is_control() && !matches!(char, '\r' | '\n')) {
+            return Err(SecretError::Control(self.clone()));
+        }
+        Ok(SecretString::from(lines))
+    }
+
+    /// What is there, without the line break at its end.
+    fn text(&self, lookup: Lookup<'_>) -> Result<String, SecretError> {
         let text = match &self.0 {
-            Place::Given(secret) => return Ok(secret.clone()),
+            Place::Given(secret) => secret.expose_secret().to_owned(),
             Place::Env(name) => lookup(name)
                 .ok_or_else(|| SecretError::Unset(name.clone()))?
                 .into_string()
@@ -110,10 +147,7 @@ impl SecretRef {
         if text.trim().is_empty() {
             return Err(SecretError::Empty(self.clone()));
         }
-        if text.chars().any(char::is_control) {
-            return Err(SecretError::Control(self.clone()));
-        }
-        Ok(SecretString::from(text))
+        Ok(text.to_owned())
     }
 
     fn read(&self, path: &Path) -> Result<String, SecretError> {

@@ -19,7 +19,7 @@ pub struct Period(Duration);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Size(u64);
 
-/// Why a text is not a duration, a size or a source.
+/// Why a text is not of a form.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
     /// Not a whole number and a unit.
@@ -28,8 +28,17 @@ pub enum UnitError {
     /// Not a whole number and a unit.
     #[error("not a size")]
     Size,
-    /// Neither `builtin:` nor `file:`.
-    #[error("neither builtin:NAME nor file:PATH")]
+    /// Not a number of percent with at most two places.
+    #[error("not a share")]
+    Share,
+    /// Not two times of a day.
+    #[error("not hours")]
+    Hours,
+    /// No time zone of this name.
+    #[error("not a time zone")]
+    Zone,
+    /// Neither `builtin:` nor `file:` nor `oci:`.
+    #[error("neither builtin:NAME nor file:PATH nor oci:HOST/REPOSITORY:TAG")]
     Source,
 }
 
@@ -124,6 +133,7 @@ impl FromStr for Source {
         match text.split_once(':') {
             Some(("builtin", name)) if !name.is_empty() => Ok(Self::Builtin(name.to_owned())),
             Some(("file", path)) if !path.is_empty() => Ok(Self::File(PathBuf::from(path))),
+            Some(("oci", _)) => text.parse().map(Self::Registry).map_err(|_| UnitError::Source),
             _ => Err(UnitError::Source),
         }
     }
@@ -146,6 +156,7 @@ impl fmt::Display for Source {
         match self {
             Self::Builtin(name) => write!(f, "builtin:{name}"),
             Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Registry(reference) => write!(f, "oci:{reference}"),
         }
     }
 }
@@ -182,13 +193,16 @@ macro_rules! text {
     };
 }
 
+pub(super) use text;
+
 text!(Period, "period", "A duration: a whole number and ms, s, m, h or d.", ["500ms", "30s", "5m", "12h", "1d"]);
 text!(Size, "size", "A number of bytes: a whole number and B, KiB, MiB or GiB.", ["64KiB", "4MiB"]);
 text!(
     Source,
     "source",
-    "`builtin:NAME` for a plugin that ships with the gateway, `file:PATH` for a component of your own.",
-    ["builtin:acknowledge", "file:plugins/router.wasm"]
+    "`builtin:NAME` for a plugin that ships with the gateway, `file:PATH` for a component of your own, \
+     `oci:HOST/REPOSITORY:TAG` for one in a registry.",
+    ["builtin:acknowledge", "file:plugins/router.wasm", "oci:ghcr.io/acme/router:1.2.0"]
 );
 
 /// URLs as text, for `#[serde(with)]`.

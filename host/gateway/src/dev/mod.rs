@@ -42,7 +42,7 @@ pub async fn run(args: DevArgs) -> anyhow::Result<()> {
     let simulator = simulator(args.port, &secret).await?;
     adapt::adapt(&mut config, &simulator, &secret, home.path());
     config.gateway.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
-    let gateway = Gateway::start(&config).await.with_context(|| port_hint(args.port))?;
+    let gateway = Gateway::start(&config, None).await.with_context(|| port_hint(args.port))?;
     let addresses = Addresses::new(&config, &gateway, &simulator, &secret)?;
     simulator.set_webhooks(addresses.webhook(), addresses.desk_webhook());
     if args.json {

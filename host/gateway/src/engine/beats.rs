@@ -45,7 +45,7 @@ pub async fn beat(shared: Arc<Shared>, company: watch::Sender<Company>, over: Ca
             () = tokio::time::sleep(pause) => {}
         }
     }
-    match tokio::time::timeout(patience.min(PATIENCE), store.leave(&shared.options.node.id)).await {
+    match tokio::time::timeout(patience.min(PATIENCE), store.leave(&shared.node.id)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "the other nodes could not be told that this one has stopped"),
         Err(_) => tracing::warn!("the other nodes could not be told that this one has stopped"),
@@ -55,8 +55,8 @@ pub async fn beat(shared: Arc<Shared>, company: watch::Sender<Company>, over: Ca
 fn this_node(shared: &Shared, since: Timestamp, leaving: bool) -> Node {
     let (own, store) = (Timestamp::now().as_millis(), shared.store.now().as_millis());
     Node {
-        id: shared.options.node.id.clone(),
-        name: shared.options.node.name.clone(),
+        id: shared.node.id.clone(),
+        name: shared.node.name.clone(),
         since,
         owned: u16::try_from(shared.owners.len()).unwrap_or(u16::MAX),
         skew_ms: i64::try_from(i128::from(own) - i128::from(store)).unwrap_or_default(),

@@ -5,12 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use patchbay_model::{Event, Flow, Outcome, Timestamp};
+use patchbay_model::decision::{StepResult, StepTaken};
+use patchbay_model::{Event, Failure, Flow, Outcome, Timestamp};
 use patchbay_runtime::{Call, CallError, HandlerInput, Mode, Plugin, PluginReport};
 use patchbay_store::Report;
+use tokio::time::Instant;
 
+use super::course::Pins;
 use super::plan::{ChainEnd, Plan};
-use crate::config::{Fallback, Match, OnFailure};
+use super::slot::{Pinned, Slot};
+use super::summary;
+use crate::config::{Fallback, Match, OnFailure, Share};
 
 /// Who decides about events.
 #[async_trait]
@@ -65,20 +70,52 @@ pub struct Chain {
     pub fallback: Option<Fallback>,
 }
 
+impl Chain {
+    /// Whether one of its steps may put an event aside.
+    #[must_use]
+    pub fn parks(&self) -> bool {
+        self.steps.iter().any(|step| step.on_failure == OnFailure::Park)
+    }
+}
+
 /// One handler in a chain.
 #[derive(Debug)]
 pub struct Step {
-    /// Who is asked.
-    pub plugin: Arc<dyn Handler>,
+    /// The deployment that is asked.
+    pub slot: Arc<Slot>,
     /// How long it may take, host calls and waiting included.
     pub timeout: Duration,
     /// What happens when it fails.
     pub on_failure: OnFailure,
+    /// The conversations that it is asked about; none: all.
+    pub share: Option<Share>,
 }
 
 /// How often an event is tried whose chain asks for it: with a quarter of a second doubling each time, eight seconds in
 /// all. Its conversation waits meanwhile, so it is not to be long.
 pub const CHAIN_ATTEMPTS: u32 = 6;
+
+/// What a chain is asked about.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// What happened.
+    pub event: &'a Event,
+    /// 1 for the first try.
+    pub attempt: u32,
+    /// The time, for reports.
+    pub now: Timestamp,
+}
+
+/// How the steps of a chain were taken.
+#[derive(Debug)]
+pub struct Taken {
+    /// Each of them, in order.
+    pub steps: Vec<StepTaken>,
+    /// How the chain ended.
+    pub end: ChainEnd,
+    /// The event is to be put aside, since this step failed: nothing that the plan has from the chain is worth anything.
+    pub parked: Option<Report>,
+}
 
 /// The chain has to be asked again after a while.
 #[derive(Debug)]
@@ -93,74 +130,119 @@ pub struct AskAgain {
 ///
 /// # Errors
 /// [`AskAgain`] when a step failed whose policy says so and tries are left; the plan is worth nothing then.
-pub async fn run(
-    chain: &Chain,
-    plan: &mut Plan<'_>,
-    event: &Event,
-    attempt: u32,
-    now: Timestamp,
-) -> Result<ChainEnd, AskAgain> {
-    let mut end = ChainEnd { degraded: false, stopped: false };
+pub async fn run(chain: &Chain, pins: &Pins, plan: &mut Plan<'_>, question: Question<'_>) -> Result<Taken, AskAgain> {
+    let Question { event, attempt, now } = question;
+    let mut taken = Taken { steps: Vec::new(), end: ChainEnd { degraded: false, stopped: false }, parked: None };
     for step in &chain.steps {
-        let input = HandlerInput {
-            event: event.clone(),
-            conversation: plan.conversation.clone(),
-            tickets: plan.links.iter().map(|link| link.ticket.clone()).collect(),
+        let pinned = pins.of(&step.slot, &plan.conversation.id);
+        let mut note = StepTaken {
+            plugin: step.slot.name().to_owned(),
+            generation: pinned.handler.generation(),
+            canary: pinned.canary,
+            result: StepResult::NotInShare,
+            took: Duration::ZERO,
         };
-        let call = Call {
-            subject: event.id.to_string(),
-            attempt,
-            now: event.received_at,
-            deterministic: true,
-            mode: Mode::Live,
-            timeout: step.timeout,
-            desk: None,
-        };
-        let error = match step.plugin.handle(&input, &call).await {
+        if !step.is_for(&chain.name, plan) {
+            taken.steps.push(note);
+            continue;
+        }
+        let (input, call) = (input(plan, event), call(step, question));
+        let begun = Instant::now();
+        let answer = pinned.handler.handle(&input, &call).await;
+        note.took = begun.elapsed();
+        pinned.observe(answer.as_ref().err(), note.took);
+        let again = answer
+            .as_ref()
+            .err()
+            .filter(|error| step.on_failure.asks_again() && attempt < CHAIN_ATTEMPTS && worth_retrying(error));
+        if let Some(error) = again {
+            let report = failed(error, step, &pinned, event, now);
+            return Err(AskAgain { after: asked_for(error), report: Some(report) });
+        }
+        step.slot.compare(&pinned, &input, &call, &answer);
+        let error = match answer {
             Ok(outcome) => {
-                plan.apply(step.plugin.name(), step.plugin.generation(), outcome.actions);
-                if outcome.flow == Flow::Stop {
-                    end.stopped = true;
+                let stopped = outcome.flow == Flow::Stop;
+                note.result = StepResult::Decided { actions: summary::actions(&outcome), stopped };
+                taken.steps.push(note);
+                plan.apply(step.slot.name(), pinned.handler.generation(), outcome.actions);
+                if stopped {
+                    taken.end.stopped = true;
                     break;
                 }
                 continue;
             }
             Err(error) => error,
         };
-        let report = failed(&error, step, event, now);
-        if step.on_failure == OnFailure::Retry && attempt < CHAIN_ATTEMPTS && worth_retrying(&error) {
-            return Err(AskAgain { after: asked_for(&error), report: Some(report) });
+        let report = failed(&error, step, &pinned, event, now);
+        note.result = StepResult::Failed {
+            cause: report.cause.clone(),
+            detail: report.detail.clone(),
+            policy: step.on_failure.as_str().to_owned(),
+        };
+        taken.steps.push(note);
+        if step.on_failure == OnFailure::Park {
+            taken.parked = Some(report);
+            break;
         }
         plan.report(report);
-        end.degraded = true;
+        taken.end.degraded = true;
         if step.on_failure == OnFailure::Stop {
             break;
         }
     }
-    Ok(end)
+    Ok(taken)
+}
+
+impl Step {
+    /// Whether the conversation is in its share. Each step of each chain has a share of its own.
+    fn is_for(&self, chain: &str, plan: &Plan<'_>) -> bool {
+        let of = || format!("{chain}/{}", self.slot.name());
+        self.share.is_none_or(|share| share.has(&of(), &plan.conversation.id))
+    }
+}
+
+fn input(plan: &Plan<'_>, event: &Event) -> HandlerInput {
+    HandlerInput {
+        event: event.clone(),
+        conversation: plan.conversation.clone(),
+        tickets: plan.links.iter().map(|link| link.ticket.clone()).collect(),
+    }
+}
+
+fn call(step: &Step, question: Question<'_>) -> Call {
+    Call {
+        subject: question.event.id.to_string(),
+        attempt: question.attempt,
+        now: question.event.received_at,
+        deterministic: true,
+        mode: Mode::Live,
+        timeout: step.timeout,
+        desk: None,
+    }
 }
 
 fn worth_retrying(error: &CallError) -> bool {
     match error {
-        CallError::Failed(failure) => !matches!(failure, patchbay_model::Failure::Permanent { .. }),
+        CallError::Failed(failure) => !matches!(failure, Failure::Permanent { .. }),
         CallError::Broken(_) => true,
     }
 }
 
 fn asked_for(error: &CallError) -> Option<Duration> {
     match error {
-        CallError::Failed(patchbay_model::Failure::Retry { after, .. }) => *after,
+        CallError::Failed(Failure::Retry { after, .. }) => *after,
         _ => None,
     }
 }
 
-fn failed(error: &CallError, step: &Step, event: &Event, now: Timestamp) -> Report {
+fn failed(error: &CallError, step: &Step, pinned: &Pinned, event: &Event, now: Timestamp) -> Report {
     let report = match error {
         CallError::Broken(report) => to_report(report, now),
         CallError::Failed(failure) => Report {
             at: now,
-            plugin: step.plugin.name().to_owned(),
-            generation: step.plugin.generation(),
+            plugin: step.slot.name().to_owned(),
+            generation: pinned.handler.generation(),
             event: event.id.to_string(),
             cause: "failure".into(),
             detail: failure.reason().to_owned(),
@@ -174,7 +256,7 @@ fn failed(error: &CallError, step: &Step, event: &Event, now: Timestamp) -> Repo
         event = report.event,
         cause = report.cause,
         detail = report.detail,
-        policy = ?step.on_failure,
+        policy = step.on_failure.as_str(),
         "a handler failed"
     );
     report

@@ -4,12 +4,16 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use patchbay_model::event::{DeliveryState, LetterOrder};
-use patchbay_model::{Body, Conversation, ConversationId, Task};
-use patchbay_store::{ClearedTimer, Commit, EventRecord, Report, StoreError, Timer};
+use patchbay_model::decision::StepTaken;
+use patchbay_model::event::{LetterOrder, LetterVerb};
+use patchbay_model::{Body, ConversationId, Effect, Event, Task, Timestamp};
+use patchbay_store::{ClearedTimer, Commit, EventRecord, StoreError, Timer};
 
-use super::chain::{self, AskAgain, Chain};
+use super::chain::{self, AskAgain, Question};
+use super::course::Course;
+use super::decision::{Weighed, record_of, weigh};
 use super::owner::{NotCommitted, Owner};
+use super::parked;
 use super::plan::{Beyond, ChainEnd, Configured, Plan, Policy, begin_conversation, letters};
 
 /// The first pause before a chain is asked again; it doubles each time.
@@ -24,9 +28,7 @@ const CONFLICT_PAUSE: Duration = Duration::from_millis(5);
 /// Handles one event: asks its chain, commits what follows, and hands the tasks to their lanes. Breaks off when the
 /// partition is no longer this node's, or the node is stopping: the event is still in the journal then.
 pub async fn handle(owner: &Arc<Owner>, record: &EventRecord) -> ControlFlow<()> {
-    let started = tokio::time::Instant::now();
-    let mut attempt = 1;
-    let mut reports = Vec::new();
+    let mut course = Course::begin(owner.shared().routing());
     loop {
         // A place among those who decide, for this try only: a chain that is to be asked again holds nobody else up.
         let turn = tokio::select! {
@@ -34,11 +36,11 @@ pub async fn handle(owner: &Arc<Owner>, record: &EventRecord) -> ControlFlow<()>
             () = owner.gone() => return ControlFlow::Break(()),
             turn = owner.shared().deciding.acquire() => turn,
         };
-        let decided = decide(owner, record, attempt, &reports).await;
+        let decided = decide(owner, record, &course).await;
         drop(turn);
         let error = match decided {
             Ok(committed) => {
-                metrics::histogram!("patchbay_decide_seconds").record(started.elapsed().as_secs_f64());
+                metrics::histogram!("patchbay_decide_seconds").record(course.begun.elapsed().as_secs_f64());
                 let delay = owner.shared().store.now().since(record.event.received_at);
                 metrics::histogram!("patchbay_event_age_seconds").record(delay.as_secs_f64());
                 let begun = committed.begun || may_have_been_decided(owner, record);
@@ -49,9 +51,9 @@ pub async fn handle(owner: &Arc<Owner>, record: &EventRecord) -> ControlFlow<()>
         };
         let pause = match error {
             Undecided::AskAgain(again) => {
-                reports.extend(again.report);
-                let doubling = 2_u32.saturating_pow(attempt.saturating_sub(1));
-                attempt += 1;
+                course.reports.extend(again.report);
+                let doubling = 2_u32.saturating_pow(course.attempt.saturating_sub(1));
+                course.attempt += 1;
                 again.after.unwrap_or_default().clamp(ASK_AGAIN_FIRST.saturating_mul(doubling), ASK_AGAIN_LONGEST)
             }
             Undecided::NotCommitted(NotCommitted::Gone) => return ControlFlow::Break(()),
@@ -76,7 +78,7 @@ fn may_have_been_decided(owner: &Owner, record: &EventRecord) -> bool {
 }
 
 /// Why an event has not been committed.
-enum Undecided {
+pub(super) enum Undecided {
     AskAgain(AskAgain),
     NotRead(StoreError),
     NotCommitted(NotCommitted),
@@ -90,7 +92,7 @@ impl From<StoreError> for Undecided {
 
 /// What a commit has set going.
 #[derive(Default)]
-struct Committed {
+pub(super) struct Committed {
     tasks: Vec<Task>,
     /// The tasks may have been begun before.
     begun: bool,
@@ -98,14 +100,9 @@ struct Committed {
     cleared: Vec<ClearedTimer>,
 }
 
-async fn decide(
-    owner: &Arc<Owner>,
-    record: &EventRecord,
-    attempt: u32,
-    reports: &[Report],
-) -> Result<Committed, Undecided> {
+async fn decide(owner: &Arc<Owner>, record: &EventRecord, course: &Course) -> Result<Committed, Undecided> {
     if let Body::LetterOrder(order) = &record.event.body {
-        return order_letter(owner, record, order).await;
+        return order_letter(owner, record, order, course).await;
     }
     let shared = owner.shared();
     let store = &shared.store;
@@ -122,9 +119,9 @@ async fn decide(
     let now = store.now();
     let desks: Vec<String> = before.desks.keys().cloned().collect();
     let links = if desks.is_empty() { Vec::new() } else { store.links(id).await? };
-    let configured = Configured { desks: &shared.desks, utility_templates: &shared.options.utility_templates };
-    let mut plan = Plan::new(record, before, links, configured, now);
-    for report in reports {
+    let routing = &course.routing;
+    let mut plan = Plan::new(record, before, links, Configured::of(routing), now);
+    for report in &course.reports {
         plan.report(report.clone());
     }
     plan.unite();
@@ -134,25 +131,65 @@ async fn decide(
         plan.pass_on(&beyond);
         return commit(owner, plan.into_commit(version)).await;
     }
-    let chain = chain_for(owner, record, &plan.conversation);
-    let end = match &chain {
-        Some(chain) => chain::run(chain, &mut plan, &record.event, attempt, now).await.map_err(Undecided::AskAgain)?,
-        None => ChainEnd { degraded: false, stopped: false },
-    };
-    let fallback = chain.as_ref().and_then(|chain| chain.fallback.as_ref());
-    plan.conclude(Policy { read_receipts: shared.options.read_receipts, fallback }, end, &desks);
-    let whole = plan.into_commit(version);
-    let refused: Vec<String> = whole.dead_letters.iter().map(|letter| letter.task.lane.to_string()).collect();
-    let committed = commit(owner, whole).await?;
-    for lane in refused {
-        metrics::counter!("patchbay_dead_letters_total", "lane" => lane).increment(1);
-    }
-    Ok(committed)
+    let weighed = weigh(&routing.chains, &record.event, &plan.conversation);
+    let asked = ask(course, weighed.as_ref(), &mut plan, &record.event, now).await?;
+    let fallback = weighed.as_ref().and_then(Weighed::fallback);
+    plan.conclude(Policy { read_receipts: routing.read_receipts, fallback }, asked.end, &desks);
+    let remarks = plan.remarks();
+    let mut whole = plan.into_commit(version);
+    whole.decision = weighed.map(|weighed| record_of(owner, course, &record.event.id, weighed, asked.steps, remarks));
+    commit(owner, whole).await
 }
 
-async fn order_letter(owner: &Arc<Owner>, record: &EventRecord, order: &LetterOrder) -> Result<Committed, Undecided> {
+/// What came of asking a chain.
+pub(super) struct Asked {
+    pub(super) steps: Vec<StepTaken>,
+    pub(super) end: ChainEnd,
+    /// The event was put aside.
+    pub(super) parked: bool,
+}
+
+/// Asks the chain that was chosen, with the generations that the event has been asked with before. When a step says so, the
+/// plan is put back to what it was, and the event aside.
+pub(super) async fn ask(
+    course: &Course,
+    weighed: Option<&Weighed>,
+    plan: &mut Plan<'_>,
+    event: &Event,
+    now: Timestamp,
+) -> Result<Asked, Undecided> {
+    let quiet = ChainEnd { degraded: false, stopped: false };
+    let Some(chain) = weighed.and_then(|weighed| weighed.chain.as_deref()) else {
+        return Ok(Asked { steps: Vec::new(), end: quiet, parked: false });
+    };
+    // All of them now: what is swapped while the first ones answer is none of this event's business.
+    for step in &chain.steps {
+        course.pins.of(&step.slot, &plan.conversation.id);
+    }
+    let before = chain.parks().then(|| plan.clone());
+    let question = Question { event, attempt: course.attempt, now };
+    let taken = chain::run(chain, &course.pins, plan, question).await.map_err(Undecided::AskAgain)?;
+    let (Some(report), Some(before)) = (taken.parked, before) else {
+        return Ok(Asked { steps: taken.steps, end: taken.end, parked: false });
+    };
+    *plan = before;
+    plan.park(&event.id, &chain.name, report);
+    Ok(Asked { steps: taken.steps, end: ChainEnd { stopped: true, ..quiet }, parked: true })
+}
+
+async fn order_letter(
+    owner: &Arc<Owner>,
+    record: &EventRecord,
+    order: &LetterOrder,
+    course: &Course,
+) -> Result<Committed, Undecided> {
     let store = &owner.shared().store;
     let letter = store.dead_letter(&order.task).await?;
+    if order.verb == LetterVerb::Retry
+        && let Some(Effect::Decide { event }) = letter.as_ref().map(|letter| &letter.task.effect)
+    {
+        return parked::decide_anew(owner, record, order, event, course).await;
+    }
     let committed = commit(owner, letters::carry_out(record, order, letter, store.now())).await?;
     Ok(Committed { begun: true, ..committed })
 }
@@ -166,30 +203,19 @@ async fn look_beyond(owner: &Arc<Owner>, survivor: &ConversationId) -> Result<Be
     Ok(Beyond { known: true, desks, tickets: links.into_iter().map(|link| link.ticket).collect() })
 }
 
-async fn commit(owner: &Arc<Owner>, commit: Commit) -> Result<Committed, Undecided> {
+pub(super) async fn commit(owner: &Arc<Owner>, commit: Commit) -> Result<Committed, Undecided> {
     let committed = Committed {
         tasks: commit.put_tasks.clone(),
         begun: false,
         timers: commit.set_timers.clone(),
         cleared: commit.cleared_timers.clone(),
     };
+    let given_up: Vec<String> = commit.dead_letters.iter().map(|letter| letter.task.lane.to_string()).collect();
     owner.commit(commit).await.map_err(Undecided::NotCommitted)?;
-    Ok(committed)
-}
-
-/// The chain that decides about an event. What happens between the gateway's own parts is nobody's to decide about.
-fn chain_for(owner: &Owner, record: &EventRecord, conversation: &Conversation) -> Option<Arc<Chain>> {
-    let own = match &record.event.body {
-        Body::Join(_) | Body::Joined(_) | Body::LetterOrder(_) => true,
-        Body::Delivery(delivery) => delivery.state == DeliveryState::Accepted,
-        _ => false,
-    };
-    if own {
-        return None;
+    for lane in given_up {
+        metrics::counter!("patchbay_dead_letters_total", "lane" => lane).increment(1);
     }
-    let kind = record.event.body.kind();
-    let chains = &owner.shared().options.chains;
-    chains.iter().find(|chain| chain.matches.accepts(&kind, &conversation.channel.id)).cloned()
+    Ok(committed)
 }
 
 fn carry_out(owner: &Arc<Owner>, committed: Committed) {

@@ -12,15 +12,20 @@
 //! - [`retention`]: what is past its time is removed
 //! - [`chain`]: which handlers are asked, and what happens when one fails
 //! - [`slot`]: a deployment, and which of its generations is asked
-//! - [`decide`]: one event from journal to commit
+//! - [`routing`]: numbers, desks and chains, as one whole that a reload exchanges
+//! - [`course`]: what an event goes on with from its first attempt to its commit
+//! - [`decide`]: one event from journal to commit; [`decision`]: why it went where it went
+//! - [`parked`]: events that were put aside
 //! - [`plan`]: what follows from an event, purely
-//! - [`words`]: messages as text for people
+//! - [`words`]: messages as text for people; [`summary`]: actions in a few words
 //! - [`lanes`]: effects, with pace, retry and dead letters
 //! - [`media`]: stored media for plugins
 
 pub mod beats;
 pub mod chain;
+pub mod course;
 pub mod decide;
+mod decision;
 pub mod keyed;
 pub mod lanes;
 pub mod media;
@@ -28,35 +33,35 @@ pub mod membership;
 pub mod owner;
 pub mod owners;
 pub mod ownership;
+mod parked;
 pub mod plan;
 pub mod retention;
+pub mod routing;
 pub mod slot;
+pub mod summary;
 pub mod tenure;
 #[cfg(test)]
 mod tests;
 pub mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use patchbay_media::Blobs;
-use patchbay_model::conversation::Channel;
 use patchbay_model::event::LetterOrder;
 use patchbay_model::{Arrival, Body, EventId, Route, Timestamp};
-use patchbay_runtime::Plugin;
-use patchbay_store::{Retention, Store, StoreError};
-use patchbay_whatsapp::graph::Graph;
+use patchbay_store::{Store, StoreError};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::chain::Chain;
 use self::lanes::{Effects, Lanes};
 use self::owners::Owners;
 use self::ownership::{Ownership, Status};
-use crate::config::Retry;
+pub use self::routing::{ChannelLine, DeskLine, Routing};
+use self::slot::Slots;
 
 /// Events that are decided at once on a node: enough that the commits of many share one flush, few enough that their
 /// state fits in memory.
@@ -77,62 +82,29 @@ pub struct NodeName {
     pub name: String,
 }
 
-/// A business number and the way to write from it.
-#[derive(Debug)]
-pub struct ChannelLine {
-    /// Who it is.
-    pub channel: Channel,
-    /// Meta's side of it.
-    pub graph: Graph,
-    /// The most messages a second that are sent from it.
-    pub rate_per_second: u32,
-}
-
-/// A desk and its plugin.
-#[derive(Debug)]
-pub struct DeskLine {
-    /// The plugin that speaks its API.
-    pub plugin: Plugin,
-    /// Calls at once.
-    pub concurrency: usize,
-    /// The most calls a minute, where the vendor has such a limit.
-    pub rate_per_minute: Option<u32>,
-    /// How long one call may take.
-    pub timeout: Duration,
-    /// How long an entry waits for its files before it is written without them.
-    pub media_wait: Duration,
-}
-
-/// How the loop behaves.
+/// How the loop begins.
 #[derive(Debug)]
 pub struct EngineOptions {
     /// Who this node is.
     pub node: NodeName,
-    /// Numbers by channel name.
-    pub channels: BTreeMap<String, ChannelLine>,
-    /// Desks by name.
-    pub desks: BTreeMap<String, DeskLine>,
-    /// Chains, in the order in which they are tried.
-    pub chains: Vec<Arc<Chain>>,
-    /// Show the customer that a message was read, and that an answer is being written.
-    pub read_receipts: bool,
     /// What carries effects out: [`Targets`](lanes::Targets).
     pub effects: Arc<dyn Effects>,
-    /// How lanes try again.
-    pub retry: Retry,
-    /// Templates that are no marketing, by name.
-    pub utility_templates: BTreeSet<String>,
-    /// How long a send whose answer was lost waits for a status before it is sent again.
-    pub reconcile_wait: Duration,
-    /// How long things are kept.
-    pub retention: Retention,
+    /// Where things go.
+    pub routing: Routing,
+    /// The deployments.
+    pub slots: Arc<Slots>,
 }
 
 /// What every part of the loop shares.
 #[derive(Debug)]
 pub struct Shared {
-    /// How the loop behaves.
-    pub options: EngineOptions,
+    /// Who this node is.
+    pub node: NodeName,
+    /// What carries effects out.
+    pub effects: Arc<dyn Effects>,
+    routing: ArcSwap<Routing>,
+    /// The deployments.
+    pub slots: Arc<Slots>,
     /// Durable state.
     pub store: Arc<dyn Store>,
     /// Stored media.
@@ -149,14 +121,26 @@ pub struct Shared {
     pub tracker: TaskTracker,
     /// Is notified when a piece of media has been stored or given up.
     pub media_settled: Notify,
-    /// The desks that there are.
-    pub desks: BTreeSet<String>,
     deciding: Semaphore,
     /// When the store last may have lost the end of its history, in milliseconds; 0: never, as far as this node knows.
     lost_at: AtomicU64,
 }
 
 impl Shared {
+    /// Where things go now. Whoever does one thing in several steps keeps what this gives.
+    #[must_use]
+    pub fn routing(&self) -> Arc<Routing> {
+        self.routing.load_full()
+    }
+
+    /// Exchanges where things go: for the events whose decision has not begun, and for the next try of every task. Lanes
+    /// that go on keep their gates and their places; tasks of a lane that is there no more wait until it is back.
+    pub fn reroute(&self, routing: Routing) {
+        self.lanes.adapt(&routing);
+        self.routing.store(Arc::new(routing));
+        self.lanes.tell();
+    }
+
     /// When the store last may have lost the end of its history, as far as this node knows.
     fn lost_at(&self) -> Option<Timestamp> {
         let at = self.lost_at.load(Ordering::Relaxed);
@@ -182,11 +166,13 @@ impl Engine {
     /// # Errors
     /// When the store can never be used: [`StoreError::Unsuitable`].
     pub async fn start(options: EngineOptions, store: Arc<dyn Store>, blobs: Arc<Blobs>) -> Result<Self, StoreError> {
-        let lanes = Lanes::new(&options);
-        let desks = options.desks.keys().cloned().collect();
+        let EngineOptions { node, effects, routing, slots } = options;
+        let lanes = Lanes::new(&routing);
         let shared = Arc::new(Shared {
-            desks,
-            options,
+            node,
+            effects,
+            routing: ArcSwap::from_pointee(routing),
+            slots,
             store,
             blobs,
             lanes,

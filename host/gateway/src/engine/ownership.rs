@@ -146,7 +146,7 @@ impl Ownership {
         if company.silence.is_some() || company.nodes.is_empty() {
             return false;
         }
-        let wanted = share(&self.shared.options.node.id, &company.nodes, self.shared.store.partitions());
+        let wanted = share(&self.shared.node.id, &company.nodes, self.shared.store.partitions());
         for (partition, slot) in &self.slots {
             if !wanted.contains(partition) && !slot.close.is_cancelled() {
                 tracing::info!(%partition, "a partition is to be another node's; finishing what is in hand");

@@ -44,7 +44,7 @@ async fn round(shared: &Shared) -> Removed {
         if leases.is_empty() {
             return total;
         }
-        let removed = shared.store.thin_out(&leases, &shared.options.retention, shared.store.now()).await;
+        let removed = shared.store.thin_out(&leases, &shared.routing().retention, shared.store.now()).await;
         match removed {
             Ok(removed) if removed == Removed::default() => return total,
             Ok(removed) => add(&mut total, removed),

@@ -1,5 +1,6 @@
 //! Who has which partition, and that nothing is done twice or out of order when it changes. In virtual time.
 
+mod chains;
 mod world;
 
 use std::sync::Arc;

@@ -79,10 +79,12 @@ async fn accept(
     body: Body,
 ) -> Result<(), (StatusCode, String)> {
     let shared = surface.shared();
-    let Some(line) = shared.options.desks.get(desk) else {
-        return Err((StatusCode::NOT_FOUND, format!("no desk is called `{desk}`")));
+    let pinned = shared.routing().desks.get(desk).map(|line| line.slot.pin_active());
+    let Some(pinned) = pinned else { return Err((StatusCode::NOT_FOUND, format!("no desk is called `{desk}`"))) };
+    let Some(plugin) = pinned.handler.plugin() else {
+        return Err((StatusCode::SERVICE_UNAVAILABLE, format!("the desk `{desk}` has no plugin now")));
     };
-    let body = read_body(headers, body, surface.max_body).await.map_err(|status| (status, String::new()))?;
+    let body = read_body(headers, body, surface.live().max_body).await.map_err(|status| (status, String::new()))?;
     let now = Timestamp::now();
     let digest = EventId::derive(&[b"desk webhook", desk.as_bytes(), &body]);
     let headers = headers
@@ -99,7 +101,12 @@ async fn accept(
         timeout: RECEIVE_TIMEOUT,
         desk: Some(desk.to_owned()),
     };
-    let activities = line.plugin.receive(&webhook, &call).await.map_err(|error| refusal(error, now))?;
+    let begun = std::time::Instant::now();
+    let read = plugin.receive(&webhook, &call).await;
+    // Whoever can reach the webhook can send what has no good signature: that is no failure of the plugin's.
+    let forged = matches!(read, Err(CallError::Failed(Failure::Credential { .. } | Failure::Permanent { .. })));
+    pinned.observe(read.as_ref().err().filter(|_| !forged), begun.elapsed());
+    let activities = read.map_err(|error| refusal(error, now))?;
     if activities.is_empty() {
         return Ok(());
     }

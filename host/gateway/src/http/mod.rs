@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -28,8 +29,10 @@ use patchbay_whatsapp::signature::AppSecrets;
 use secrecy::SecretString;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::deploy::Deployments;
 use crate::engine::Engine;
 use crate::engine::Shared;
+use crate::serve::reload::Reloader;
 use crate::token::TokenVerifier;
 
 /// Bytes of a body that is too large that are read and dropped before it is answered.
@@ -46,25 +49,44 @@ pub struct Surface {
     pub engine: Engine,
     /// Takes in what the webhooks bring.
     pub intake: Intake,
+    /// Which generation of each plugin runs.
+    pub deployments: Arc<Deployments>,
     /// The plugins' sandbox, for its gauges.
     pub runtime: patchbay_runtime::Engine,
+    /// The folder for everything that is kept.
+    pub data: PathBuf,
+    /// What a reload can change.
+    pub live: ArcSwap<Live>,
+    /// Reads the configuration again.
+    pub reloader: Reloader,
+    /// Renders the metrics.
+    pub metrics: PrometheusHandle,
+}
+
+/// What the HTTP surface takes from the configuration, as one whole that a reload exchanges.
+#[derive(Debug)]
+pub struct Live {
     /// Signs Meta's webhooks.
     pub app_secrets: AppSecrets,
     /// Meta shows it in the handshake.
     pub verify_token: SecretString,
-    /// The folder for everything that is kept.
-    pub data: PathBuf,
     /// The numbers that are ours.
     pub channels: Channels,
     /// The largest body that is accepted, bytes.
     pub max_body: usize,
     /// Checks bearer tokens. None: the API is off.
     pub tokens: Option<TokenVerifier>,
-    /// Renders the metrics.
-    pub metrics: PrometheusHandle,
+    /// How long running work may take to finish after the signal to stop.
+    pub grace: Duration,
 }
 
 impl Surface {
+    /// What counts now. A request keeps what this gives.
+    #[must_use]
+    pub fn live(&self) -> Arc<Live> {
+        self.live.load_full()
+    }
+
     /// What every part of the loop shares.
     #[must_use]
     pub fn shared(&self) -> &Arc<Shared> {

@@ -55,7 +55,7 @@ pub async fn readyz(State(surface): State<Arc<Surface>>) -> Response {
         "reasons": reasons,
         "notes": notes,
         "spool": spool,
-        "node": shared.options.node.name,
+        "node": shared.node.name,
         "nodes": status.nodes,
         "partitions": owned,
         "partitions_wanted": status.wanted,

@@ -23,7 +23,7 @@ const LARGE_BODY: usize = 128 * 1024;
 
 /// `GET /webhooks/whatsapp`: Meta asks whether the address is ours.
 pub async fn handshake(State(surface): State<Arc<Surface>>, RawQuery(query): RawQuery) -> Response {
-    match answer(query.as_deref().unwrap_or_default(), &surface.verify_token) {
+    match answer(query.as_deref().unwrap_or_default(), &surface.live().verify_token) {
         Ok(challenge) => challenge.into_response(),
         Err(error) => {
             tracing::warn!(%error, "a handshake was refused");
@@ -43,7 +43,8 @@ pub async fn webhook(State(surface): State<Arc<Surface>>, headers: HeaderMap, bo
 }
 
 async fn accept(surface: &Arc<Surface>, headers: &HeaderMap, body: Body) -> StatusCode {
-    let body = match read_body(headers, body, surface.max_body).await {
+    let live = surface.live();
+    let body = match read_body(headers, body, live.max_body).await {
         Ok(body) => body,
         Err(status) => {
             tracing::warn!(%status, "a webhook's body was refused");
@@ -51,14 +52,13 @@ async fn accept(surface: &Arc<Surface>, headers: &HeaderMap, body: Body) -> Stat
         }
     };
     let signature = headers.get("x-hub-signature-256").map(|value| value.as_bytes());
-    if let Err(error) = surface.app_secrets.verify(signature, &body) {
+    if let Err(error) = live.app_secrets.verify(signature, &body) {
         tracing::warn!(%error, "a webhook was refused: check `whatsapp.app_secrets` if it came from Meta");
         return StatusCode::UNAUTHORIZED;
     }
     let received_at = Timestamp::now();
     let normalised = if body.len() > LARGE_BODY {
-        let surface = Arc::clone(surface);
-        let work = move || normalise(&body, &surface.channels, received_at);
+        let work = move || normalise(&body, &live.channels, received_at);
         match tokio::task::spawn_blocking(work).await {
             Ok(normalised) => normalised,
             Err(error) => {
@@ -67,7 +67,7 @@ async fn accept(surface: &Arc<Surface>, headers: &HeaderMap, body: Body) -> Stat
             }
         }
     } else {
-        normalise(&body, &surface.channels, received_at)
+        normalise(&body, &live.channels, received_at)
     };
     if normalised.foreign > 0 {
         metrics::counter!("patchbay_foreign_items_total").increment(normalised.foreign as u64);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use patchbay_model::conversation::Channel;
-use patchbay_runtime::{Credential, Grants, HostPattern, HttpGrant, Limits, Plugin, PluginSpec, Role};
+use patchbay_runtime::{Credential, Grants, HostPattern, HttpGrant, Limits, PluginSpec, Role};
 use patchbay_store::embedded::EmbeddedOptions;
 use patchbay_store::intake::{Intake, IntakeOptions};
 use patchbay_store::{EmbeddedStore, RedisMode, RedisOptions, RedisStore, RedisTls, Retention, Store, StoreError};
@@ -18,10 +18,12 @@ use secrecy::SecretString;
 
 use crate::config::{self, Config, SecretRef, Source, StoreKind};
 use crate::engine::chain::{Chain, Step};
-use crate::engine::lanes::Targets;
-use crate::engine::{ChannelLine, DeskLine, EngineOptions, NodeName};
+use crate::engine::slot::Slot;
+use crate::engine::{ChannelLine, DeskLine, NodeName, Routing};
+use crate::http::Live;
 use crate::token::TokenVerifier;
 
+use super::deploy::Ready;
 use super::lazy::{LazyStore, Open};
 
 /// How long a node keeps what a shared store has settled: much longer than a failover takes to be noticed.
@@ -112,7 +114,7 @@ pub(super) async fn intake(config: &Config, store: &Arc<dyn Store>, data: &std::
 }
 
 /// This process among those that share the store.
-fn node(config: &Config) -> NodeName {
+pub(super) fn node(config: &Config) -> NodeName {
     let machine = || rustix::system::uname().nodename().to_string_lossy().into_owned();
     let name = config.gateway.node_name.clone().unwrap_or_else(machine);
     NodeName { id: format!("{:016x}", rand::random::<u64>()), name }
@@ -128,32 +130,28 @@ fn retention(config: &config::Retention) -> Retention {
     }
 }
 
-/// Every plugin of the configuration, loaded.
-pub(super) async fn plugins(
-    config: &Config,
-    runtime: &patchbay_runtime::Engine,
-) -> anyhow::Result<BTreeMap<String, Plugin>> {
-    let mut loaded = BTreeMap::new();
-    for (name, plugin) in &config.plugins {
-        let started = std::time::Instant::now();
-        let spec = PluginSpec {
-            name: name.clone(),
-            generation: 1,
-            component: component(name, &plugin.source)?,
-            settings: plugin.settings.clone(),
-            grants: grants(config, name, &plugin.grants)?,
-            secrets: secrets(plugin)?,
-            limits: limits(&plugin.limits),
-        };
-        let plugin = runtime.load(spec).await.with_context(|| format!("cannot load the plugin `{name}`"))?;
-        let roles: Vec<&str> = plugin.roles().iter().map(|role| role.as_str()).collect();
-        tracing::info!(plugin = name, ?roles, contract = plugin.contract(), took = ?started.elapsed(), "plugin loaded");
-        loaded.insert(name.clone(), plugin);
-    }
-    Ok(loaded)
+/// What a plugin of the configuration is loaded from, as this generation of it.
+///
+/// # Errors
+/// When its file, a secret or a credential cannot be read.
+pub(crate) fn spec(config: &Config, name: &str, generation: u64, component: Bytes) -> anyhow::Result<PluginSpec> {
+    let Some(plugin) = config.plugins.get(name) else { bail!("there is no [plugins.{name}]") };
+    Ok(PluginSpec {
+        name: name.to_owned(),
+        generation,
+        component,
+        settings: plugin.settings.clone(),
+        grants: grants(config, name, &plugin.grants)?,
+        secrets: secrets(plugin)?,
+        limits: limits(&plugin.limits),
+    })
 }
 
-fn component(name: &str, source: &Source) -> anyhow::Result<Bytes> {
+/// The bytes of a plugin of the configuration.
+///
+/// # Errors
+/// When they cannot be read.
+pub(crate) fn component(name: &str, source: &Source) -> anyhow::Result<Bytes> {
     match source {
         Source::Builtin(builtin) => match patchbay_builtin::component(builtin) {
             Some(bytes) => Ok(Bytes::from_static(bytes)),
@@ -167,6 +165,7 @@ fn component(name: &str, source: &Source) -> anyhow::Result<Bytes> {
                 std::fs::read(path).with_context(|| format!("plugin `{name}`: cannot read {}", path.display()))?;
             Ok(Bytes::from(bytes))
         }
+        Source::Registry(reference) => bail!("plugin `{name}`: oci:{reference} is not fetched here"),
     }
 }
 
@@ -181,26 +180,18 @@ fn grants(config: &Config, plugin: &str, grants: &config::Grants) -> anyhow::Res
             paths: grant.paths.clone(),
             plain_http: grant.plain_http,
             private_network: grant.private_network,
-            rehearsal: false,
+            rehearsal: grant.rehearsal,
             credential,
         });
     }
-    Ok(Grants { http, media: grants.media, keyvalue: None })
+    Ok(Grants { http, media: grants.media, keyvalue: grants.keyvalue.map(config::Size::get) })
 }
 
 fn credential(config: &Config, plugin: &str, name: &str) -> anyhow::Result<Credential> {
     let Some(credential) = config.credentials.get(name) else {
         bail!("plugin `{plugin}`: there is no [credentials.{name}]");
     };
-    Ok(match credential {
-        config::Credential::Basic { username, password } => {
-            Credential::Basic { username: username.clone(), password: password.resolve()? }
-        }
-        config::Credential::Bearer { token } => Credential::Bearer(token.resolve()?),
-        config::Credential::Header { name, value } => {
-            Credential::Header { name: name.clone(), value: value.resolve()? }
-        }
-    })
+    super::credentials::resolve(name, credential).with_context(|| format!("[credentials.{name}]"))
 }
 
 fn secrets(plugin: &config::Plugin) -> anyhow::Result<BTreeMap<String, Vec<SecretString>>> {
@@ -223,18 +214,16 @@ fn limits(limits: &config::Limits) -> Limits {
     effective
 }
 
-/// How the loop behaves.
-pub(super) fn engine(config: &Config, plugins: &BTreeMap<String, Plugin>) -> anyhow::Result<EngineOptions> {
-    Ok(EngineOptions {
+/// Where things go.
+pub(super) fn routing(config: &Config, plugins: &dyn Ready) -> anyhow::Result<Routing> {
+    Ok(Routing {
         channels: numbers(config)?,
         desks: desks(config, plugins)?,
         chains: chains(config, plugins)?,
         read_receipts: config.whatsapp.read_receipts,
-        effects: Arc::new(Targets),
         retry: config.retry.clone(),
         utility_templates: config.whatsapp.utility_templates.iter().cloned().collect(),
         reconcile_wait: config.whatsapp.reconcile_wait.get(),
-        node: node(config),
         retention: retention(&config.retention),
     })
 }
@@ -267,17 +256,12 @@ fn channel(number: &config::Number) -> Channel {
     }
 }
 
-/// The numbers that are ours, by Meta's id.
-pub(super) fn channels(config: &Config) -> Channels {
-    Channels::new(config.whatsapp.numbers.iter().map(channel))
-}
-
-fn desks(config: &Config, plugins: &BTreeMap<String, Plugin>) -> anyhow::Result<BTreeMap<String, DeskLine>> {
+fn desks(config: &Config, plugins: &dyn Ready) -> anyhow::Result<BTreeMap<String, DeskLine>> {
     let mut lines = BTreeMap::new();
     for (name, desk) in &config.desks {
-        let plugin = with_role(plugins, &desk.plugin, Role::Desk).with_context(|| format!("desk `{name}`"))?;
+        let slot = with_role(plugins, &desk.plugin, Role::Desk).with_context(|| format!("desk `{name}`"))?;
         let line = DeskLine {
-            plugin,
+            slot,
             concurrency: usize::try_from(desk.concurrency).unwrap_or(usize::MAX),
             rate_per_minute: desk.rate_per_minute,
             timeout: desk.timeout.get(),
@@ -288,15 +272,14 @@ fn desks(config: &Config, plugins: &BTreeMap<String, Plugin>) -> anyhow::Result<
     Ok(lines)
 }
 
-fn chains(config: &Config, plugins: &BTreeMap<String, Plugin>) -> anyhow::Result<Vec<Arc<Chain>>> {
+fn chains(config: &Config, plugins: &dyn Ready) -> anyhow::Result<Vec<Arc<Chain>>> {
     let mut chains = Vec::with_capacity(config.chains.len());
     for chain in &config.chains {
         let mut steps = Vec::with_capacity(chain.steps.len());
         for step in &chain.steps {
-            let plugin = with_role(plugins, &step.plugin, Role::Handler);
-            let plugin = plugin.with_context(|| format!("chain `{}`", chain.name))?;
-            let plugin = Arc::new(plugin);
-            steps.push(Step { plugin, timeout: step.timeout.get(), on_failure: step.on_failure });
+            let slot = with_role(plugins, &step.plugin, Role::Handler);
+            let slot = slot.with_context(|| format!("chain `{}`", chain.name))?;
+            steps.push(Step { slot, timeout: step.timeout.get(), on_failure: step.on_failure, share: step.share });
         }
         let fallback = chain.fallback.clone();
         chains.push(Arc::new(Chain { name: chain.name.clone(), matches: chain.matches.clone(), steps, fallback }));
@@ -304,23 +287,37 @@ fn chains(config: &Config, plugins: &BTreeMap<String, Plugin>) -> anyhow::Result
     Ok(chains)
 }
 
-fn with_role(plugins: &BTreeMap<String, Plugin>, name: &str, role: Role) -> anyhow::Result<Plugin> {
-    let Some(plugin) = plugins.get(name) else { bail!("there is no [plugins.{name}]") };
-    if !plugin.roles().contains(&role) {
-        let roles: Vec<&str> = plugin.roles().iter().map(|role| role.as_str()).collect();
+fn with_role(plugins: &dyn Ready, name: &str, role: Role) -> anyhow::Result<Arc<Slot>> {
+    let found = plugins.slots().get(name).zip(plugins.roles(name));
+    let Some((slot, roles)) = found else { bail!("there is no [plugins.{name}]") };
+    if !roles.contains(&role) {
+        let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
         bail!("the plugin `{name}` is no {}: its roles are {}", role.as_str(), roles.join(", "));
     }
-    Ok(plugin.clone())
+    Ok(Arc::clone(slot))
+}
+
+/// What the HTTP surface takes from the configuration.
+pub(super) fn live(config: &Config) -> anyhow::Result<Live> {
+    Ok(Live {
+        app_secrets: app_secrets(config)?,
+        verify_token: config.whatsapp.verify_token.resolve()?,
+        // By Meta's id, the numbers that are ours.
+        channels: Channels::new(config.whatsapp.numbers.iter().map(channel)),
+        max_body: usize::try_from(config.gateway.max_body.get()).unwrap_or(usize::MAX),
+        tokens: tokens(config)?,
+        grace: config.gateway.shutdown_grace.get(),
+    })
 }
 
 /// What Meta's webhooks are signed with.
-pub(super) fn app_secrets(config: &Config) -> anyhow::Result<AppSecrets> {
+fn app_secrets(config: &Config) -> anyhow::Result<AppSecrets> {
     let secrets: Result<Vec<_>, _> = config.whatsapp.app_secrets.iter().map(|secret| secret.resolve()).collect();
     Ok(AppSecrets::new(secrets?))
 }
 
 /// What bearer tokens are checked with.
-pub(super) fn tokens(config: &Config) -> anyhow::Result<Option<TokenVerifier>> {
+fn tokens(config: &Config) -> anyhow::Result<Option<TokenVerifier>> {
     if config.admin.token_secrets.is_empty() {
         return Ok(None);
     }

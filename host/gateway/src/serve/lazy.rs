@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
+use patchbay_model::decision::Decision;
 use patchbay_model::task::DeadLetter;
 use patchbay_model::{Arrival, Conversation, ConversationId, EventId, MediaId, Task, TaskId, Timestamp};
 use patchbay_store::{
-    Appended, Commit, EventFilter, EventRecord, ExportPage, Lease, Link, MediaRecord, Node, Pace, Partition, Pending,
-    Position, Record, Removed, Report, Retention, Stats, Store, StoreError, Upkeep, Verification, Versioned,
+    Appended, Commit, Document, DocumentWrite, EventFilter, EventRecord, ExportPage, Lease, Link, MediaRecord, Node,
+    Pace, Partition, Pending, Position, Record, Removed, Report, Retention, Shelf, Shelved, Stats, Store, StoreError,
+    Upkeep, Verification, Versioned,
 };
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -204,6 +206,10 @@ impl Store for LazyStore {
         self.store()?.event(id).await
     }
 
+    async fn decision(&self, id: &EventId) -> Result<Option<Decision>, StoreError> {
+        self.store()?.decision(id).await
+    }
+
     async fn events(&self, filter: &EventFilter) -> Result<Vec<EventRecord>, StoreError> {
         self.store()?.events(filter).await
     }
@@ -234,7 +240,29 @@ impl Drop for LazyStore {
     }
 }
 
-impl patchbay_store::Shelf for LazyStore {}
+#[async_trait]
+impl Shelf for LazyStore {
+    async fn document(&self, space: &str, key: &str) -> Result<Option<Document>, StoreError> {
+        self.store()?.document(space, key).await
+    }
+
+    async fn document_keys(&self, space: &str) -> Result<Vec<String>, StoreError> {
+        self.store()?.document_keys(space).await
+    }
+
+    async fn documents(&self, space: &str) -> Result<Vec<Document>, StoreError> {
+        self.store()?.documents(space).await
+    }
+
+    async fn write_documents(
+        &self,
+        space: &str,
+        writes: Vec<DocumentWrite>,
+        quota: Option<u64>,
+    ) -> Result<Shelved, StoreError> {
+        self.store()?.write_documents(space, writes, quota).await
+    }
+}
 
 #[async_trait]
 impl Upkeep for LazyStore {

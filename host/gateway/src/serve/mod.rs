@@ -2,33 +2,49 @@
 //!
 //! # Layout
 //! - [`build`]: the configuration's sections become plugins, chains, desks and numbers
+//! - [`deploy`]: how plugins come into their slots
+//! - [`reload`]: the configuration, read again
 //! - `lazy`: a store that does not answer yet
 
 pub mod build;
+mod credentials;
+pub mod deploy;
 mod lazy;
+pub mod reload;
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
+use arc_swap::ArcSwap;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use patchbay_media::Blobs;
 use patchbay_runtime::EngineOptions as RuntimeOptions;
 use patchbay_store::Store;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::engine::Engine;
+use crate::deploy::Deployments;
+use crate::deploy::keyvalue::ShelfKeyValue;
+use crate::engine::lanes::Targets;
 use crate::engine::media::StoredMedia;
+use crate::engine::slot::Slots;
+use crate::engine::{Engine, EngineOptions};
 use crate::http::{Surface, router};
+
+use self::deploy::Deploy;
+use self::reload::Reloader;
 
 /// Latency buckets, seconds: from a decision that takes tens of microseconds to a desk that takes its whole minute.
 const SECONDS: [f64; 16] =
     [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 20.0, 60.0];
+
+/// How long it may take to tell the other nodes that this one stops.
+const FOLLOWING_GRACE: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// A running gateway.
 #[derive(Debug)]
@@ -37,16 +53,18 @@ pub struct Gateway {
     surface: Arc<Surface>,
     store: Arc<dyn Store>,
     server: JoinHandle<std::io::Result<()>>,
+    /// Ends with [`Gateway::closing`].
+    following: JoinHandle<()>,
     closing: CancellationToken,
-    grace: Duration,
 }
 
 impl Gateway {
-    /// Builds everything that the configuration names, takes the partitions and opens the port.
+    /// Builds everything that the configuration names, takes the partitions and opens the port. `file` is where the
+    /// configuration was read from, to be read again at a reload.
     ///
     /// # Errors
     /// A sentence that says which part could not start, and why.
-    pub async fn start(config: &Config) -> anyhow::Result<Self> {
+    pub async fn start(config: &Config, file: Option<&Path>) -> anyhow::Result<Self> {
         let metrics = install_metrics()?;
         let data = &std::path::absolute(&config.gateway.data_dir).context("there is no current folder")?;
         make_private(data)
@@ -55,13 +73,20 @@ impl Gateway {
         let blobs = Arc::new(Blobs::open(&data.join("media")).context("cannot open the media folder")?);
         let media = Arc::new(StoredMedia::new(Arc::clone(&store), Arc::clone(&blobs)));
         let mut options = RuntimeOptions::new(media);
+        options.keyvalue = Arc::new(ShelfKeyValue::new(Arc::clone(&store)));
         options.cache_dir = Some(data.join("compiled"));
+        options.compiler = crate::cli::compile::compiler();
         let runtime = patchbay_runtime::Engine::new(options).context("cannot start the plugins' sandbox")?;
-        let plugins = build::plugins(config, &runtime).await?;
-        let options = build::engine(config, &plugins)?;
-        let channels = build::channels(config);
-        let (app_secrets, verify_token) = (build::app_secrets(config)?, config.whatsapp.verify_token.resolve()?);
-        let tokens = build::tokens(config)?;
+        let slots = Arc::new(Slots::default());
+        let node = build::node(config);
+        let (shelf, of_node) = (Arc::clone(&store), node.clone());
+        let deployments = Arc::new(Deployments::new(shelf, runtime.clone(), of_node, Arc::clone(&slots)));
+        let deploy: Arc<dyn Deploy> = Arc::new(Arc::clone(&deployments));
+        let plugins = deploy.prepare(config).await?;
+        let routing = build::routing(config, &*plugins)?;
+        plugins.apply().await?;
+        let live = build::live(config)?;
+        let options = EngineOptions { node, effects: Arc::new(Targets), routing, slots };
         // Before the loop: what cannot start is to fail before any effect has begun.
         let listener = TcpListener::bind(config.gateway.listen)
             .await
@@ -69,19 +94,18 @@ impl Gateway {
         let intake = build::intake(config, &store, data).await?;
         let engine = Engine::start(options, Arc::clone(&store), blobs).await.context("cannot read the store")?;
         let surface = Arc::new(Surface {
+            deployments: Arc::clone(&deployments),
             runtime: runtime.clone(),
             engine,
             intake,
-            app_secrets,
-            verify_token,
             data: data.clone(),
-            channels,
-            max_body: usize::try_from(config.gateway.max_body.get()).unwrap_or(usize::MAX),
-            tokens,
+            live: ArcSwap::from_pointee(live),
+            reloader: Reloader::new(file, config.clone(), deploy),
             metrics,
         });
         let addr = listener.local_addr()?;
         let closing = CancellationToken::new();
+        let following = tokio::spawn(deployments.run(closing.clone()));
         let server = axum::serve(listener, router(Arc::clone(&surface)));
         let closed = closing.clone().cancelled_owned();
         let server = tokio::spawn(async move { server.with_graceful_shutdown(closed).await });
@@ -94,7 +118,7 @@ impl Gateway {
                 "the gateway runs, and is not ready: it goes on by itself when the store does"
             ),
         }
-        Ok(Self { addr, surface, store, server, closing, grace: config.gateway.shutdown_grace.get() })
+        Ok(Self { addr, surface, store, server, following, closing })
     }
 
     /// Where it listens.
@@ -106,20 +130,23 @@ impl Gateway {
     /// Stops accepting, finishes what was started or leaves it in the store, and closes the store. `true`: everything
     /// that was started was finished.
     pub async fn stop(self) -> bool {
-        tracing::info!(grace = ?self.grace, "stopping");
+        let grace = self.surface.live().grace;
+        tracing::info!(?grace, "stopping");
         self.closing.cancel();
         // Side by side: a client that does not finish its request must not cost the effects their time.
-        let until = tokio::time::Instant::now() + self.grace;
+        let until = tokio::time::Instant::now() + grace;
         let server = async {
             let server = tokio::time::timeout_at(until, self.server).await;
             // What is accepted by now goes to the store while that is open.
             self.surface.intake.stop(until.saturating_duration_since(tokio::time::Instant::now())).await;
             server
         };
-        let (server, finished) = tokio::join!(server, self.surface.engine.stop(self.grace));
+        let (server, finished) = tokio::join!(server, self.surface.engine.stop(grace));
         if server.is_err() {
             tracing::warn!("requests were still open when the time to stop was over");
         }
+        // A generation that is being compiled is nobody's concern any more.
+        let _in_time = tokio::time::timeout(FOLLOWING_GRACE, self.following).await;
         self.store.close().await;
         if finished {
             tracing::info!("stopped; nothing was left half done");
@@ -136,14 +163,24 @@ fn make_private(folder: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-/// Serves until the process is told to stop.
+/// Serves until the process is told to stop. `file`, where the configuration was read from, is read again at each SIGHUP.
 ///
 /// # Errors
 /// When the gateway cannot start.
-pub async fn run(config: Config) -> anyhow::Result<()> {
+pub async fn run(config: Config, file: &Path) -> anyhow::Result<()> {
     let stop = stop_signal()?;
-    let gateway = Gateway::start(&config).await?;
+    // Before the start: whoever sends one then must not end the process.
+    let mut hangups = signal(SignalKind::hangup()).context("cannot listen to SIGHUP")?;
+    let file = std::path::absolute(file).context("there is no current folder")?;
+    let gateway = Gateway::start(&config, Some(&file)).await?;
+    let surface = Arc::clone(&gateway.surface);
+    let reloads = tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            surface.reloader.reload_and_tell(&surface).await;
+        }
+    });
     stop.await;
+    reloads.abort();
     gateway.stop().await;
     Ok(())
 }
@@ -153,7 +190,6 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 /// # Errors
 /// When the signals cannot be listened to.
 pub fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen to SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen to SIGINT")?;
     Ok(async move {

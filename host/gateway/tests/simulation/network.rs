@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use patchbay_model::decision::Decision;
 use patchbay_model::task::DeadLetter;
 use patchbay_model::{Arrival, Conversation, ConversationId, EventId, MediaId, Task, TaskId, Timestamp};
 use patchbay_store::memory::MemoryStore;
 use patchbay_store::{
-    Appended, Commit, EventFilter, EventRecord, ExportPage, Lease, Link, MediaRecord, Node, Pace, Partition, Pending,
-    Position, Record, Removed, Report, Retention, Stats, Store, StoreError, Upkeep, Verification, Versioned,
+    Appended, Commit, Document, DocumentWrite, EventFilter, EventRecord, ExportPage, Lease, Link, MediaRecord, Node,
+    Pace, Partition, Pending, Position, Record, Removed, Report, Retention, Shelf, Shelved, Stats, Store, StoreError,
+    Upkeep, Verification, Versioned,
 };
 use tokio::sync::{Notify, watch};
 
@@ -253,6 +255,11 @@ impl Store for Network {
         self.call("event", String::new(), |store| async move { store.event(&id).await }).await
     }
 
+    async fn decision(&self, id: &EventId) -> Result<Option<Decision>, StoreError> {
+        let id = id.clone();
+        self.call("decision", String::new(), |store| async move { store.decision(&id).await }).await
+    }
+
     async fn events(&self, filter: &EventFilter) -> Result<Vec<EventRecord>, StoreError> {
         let filter = filter.clone();
         self.call("events", String::new(), |store| async move { store.events(&filter).await }).await
@@ -276,9 +283,50 @@ impl Store for Network {
     }
 }
 
-/// Nobody thins out, exports or imports here.
-impl patchbay_store::Shelf for Network {}
+#[async_trait]
+impl Shelf for Network {
+    async fn document(&self, space: &str, key: &str) -> Result<Option<Document>, StoreError> {
+        let (space, key) = (space.to_owned(), key.to_owned());
+        self.call(
+            "document",
+            self.detail(|| space.clone()),
+            move |store| async move { store.document(&space, &key).await },
+        )
+        .await
+    }
 
+    async fn document_keys(&self, space: &str) -> Result<Vec<String>, StoreError> {
+        let space = space.to_owned();
+        self.call("document keys", self.detail(|| space.clone()), move |store| async move {
+            store.document_keys(&space).await
+        })
+        .await
+    }
+
+    async fn documents(&self, space: &str) -> Result<Vec<Document>, StoreError> {
+        let space = space.to_owned();
+        self.call("documents", self.detail(|| space.clone()), move |store| async move { store.documents(&space).await })
+            .await
+    }
+
+    async fn write_documents(
+        &self,
+        space: &str,
+        writes: Vec<DocumentWrite>,
+        quota: Option<u64>,
+    ) -> Result<Shelved, StoreError> {
+        let space = space.to_owned();
+        let detail = self.detail(|| format!("{space} {} writes", writes.len()));
+        self.call(
+            "write documents",
+            detail,
+            move |store| async move { store.write_documents(&space, writes, quota).await },
+        )
+        .await
+    }
+}
+
+/// Nobody thins out, exports or imports here.
 #[async_trait]
 impl Upkeep for Network {
     async fn stats(&self) -> Result<Stats, StoreError> {

@@ -1,18 +1,19 @@
 //! One node: a runtime with a clock of its own, and the engine in it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
 use patchbay_gateway::config::{Match, OnFailure, Period, Retry};
 use patchbay_gateway::engine::chain::{Chain, Step};
-use patchbay_gateway::engine::{ChannelLine, Engine, EngineOptions, NodeName};
+use patchbay_gateway::engine::slot::{Running, Slot, Slots};
+use patchbay_gateway::engine::{ChannelLine, Engine, EngineOptions, NodeName, Routing};
 use patchbay_media::Blobs;
 use patchbay_model::Timestamp;
 use patchbay_model::conversation::Channel;
+use patchbay_store::Store;
 use patchbay_store::memory::{MemoryServer, MemoryStore};
-use patchbay_store::{Retention, Store};
 use patchbay_whatsapp::graph::{Graph, GraphOptions};
 use tokio::runtime::{EnterGuard, Runtime};
 use tokio::time::Instant;
@@ -124,28 +125,25 @@ impl Node {
 }
 
 fn options(world: Arc<World>, shared: &Shared, id: &str) -> EngineOptions {
-    let step = Step {
-        plugin: Arc::new(Tally { shared: shared.clone() }),
-        timeout: Duration::from_secs(5),
-        on_failure: OnFailure::Retry,
-    };
+    let tally = Running::only(Arc::new(Tally { shared: shared.clone() }));
+    let slot = Arc::new(Slot::new("tally", tally));
+    let slots = Arc::new(Slots::default());
+    slots.insert(Arc::clone(&slot));
+    let step = Step { slot, timeout: Duration::from_secs(5), on_failure: OnFailure::Retry, share: None };
     let kinds = ["message", "timer", "custom"].map(str::to_owned).to_vec();
-    let matches = Match { kinds, channels: Vec::new() };
+    let matches = Match { kinds, ..Match::default() };
     let chain = Chain { name: "all".into(), matches, steps: vec![step], fallback: None };
     let line = ChannelLine { channel: channel(), graph: graph(), rate_per_second: 80 };
-    EngineOptions {
-        node: NodeName { id: id.to_owned(), name: id.to_owned() },
+    let routing = Routing {
         channels: BTreeMap::from([("support".to_owned(), line)]),
-        desks: BTreeMap::new(),
         chains: vec![Arc::new(chain)],
         read_receipts: true,
-        effects: world,
         // No jitter: the dice are all the simulation's.
         retry: Retry { first: Period::millis(500), longest: Period::seconds(5), jitter: 0.0, ..Retry::default() },
-        utility_templates: BTreeSet::new(),
         reconcile_wait: Duration::from_secs(1),
-        retention: Retention::default(),
-    }
+        ..Routing::default()
+    };
+    EngineOptions { node: NodeName { id: id.to_owned(), name: id.to_owned() }, effects: world, routing, slots }
 }
 
 /// What the store itself says, without a network.

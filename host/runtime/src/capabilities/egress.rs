@@ -6,6 +6,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use tokio::net::TcpStream;
 use wasmtime_wasi_http::WasiBody;
 
 use crate::limits;
+use crate::network::Network;
 
 /// The HTTP clients of the whole engine.
 pub(crate) struct Egress {
@@ -57,8 +59,9 @@ pub(crate) enum Trouble {
 
 impl Egress {
     /// Fails with a sentence where the system's certificates cannot be had.
-    pub(crate) fn new() -> Result<Self, String> {
-        Ok(Self { public: client(false)?, private: client(true)? })
+    pub(crate) fn new(network: &Arc<dyn Network>) -> Result<Self, String> {
+        let dialer = |private| Dialer { private, network: network.clone() };
+        Ok(Self { public: client(dialer(false))?, private: client(dialer(true))? })
     }
 
     /// One request and the head of its answer.
@@ -80,13 +83,13 @@ impl Egress {
     }
 }
 
-fn client(private: bool) -> Result<Client<HttpsConnector<Dialer>, WasiBody>, String> {
+fn client(dialer: Dialer) -> Result<Client<HttpsConnector<Dialer>, WasiBody>, String> {
     let connector = HttpsConnectorBuilder::new()
         .try_with_platform_verifier()
         .map_err(|error| error.to_string())?
         .https_or_http()
         .enable_http1()
-        .wrap_connector(Dialer { private });
+        .wrap_connector(dialer);
     Ok(Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(limits::IDLE)
@@ -117,6 +120,7 @@ fn trouble(error: &(dyn std::error::Error + 'static)) -> Trouble {
 #[derive(Clone)]
 pub(crate) struct Dialer {
     private: bool,
+    network: Arc<dyn Network>,
 }
 
 /// Why there is no connection.
@@ -157,18 +161,18 @@ impl tower_service::Service<Uri> for Dialer {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let private = self.private;
-        async move { dial(&uri, private).await.map(TokioIo::new).map_err(Into::into) }.boxed()
+        let Self { private, network } = self.clone();
+        async move { dial(&*network, &uri, private).await.map(TokioIo::new).map_err(Into::into) }.boxed()
     }
 }
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-async fn dial(uri: &Uri, private: bool) -> Result<TcpStream, Dial> {
+async fn dial(network: &dyn Network, uri: &Uri, private: bool) -> Result<TcpStream, Dial> {
     let host = uri.host().unwrap_or_default();
     let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
-    let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await.map_err(Dial::Name)?.collect();
+    let found: Vec<SocketAddr> = network.lookup(host, port).await.map_err(Dial::Name)?;
     if found.is_empty() {
         return Err(Dial::NoAddress);
     }
@@ -180,7 +184,7 @@ async fn dial(uri: &Uri, private: bool) -> Result<TcpStream, Dial> {
     let allowable = !private && found.iter().any(|address| Reach::of(address.ip()) == Reach::Private);
     let mut last = Dial::Prohibited { allowable };
     for address in found.iter().filter(allowed) {
-        last = match tokio::time::timeout(limits::CONNECT, TcpStream::connect(address)).await {
+        last = match tokio::time::timeout(limits::CONNECT, network.connect(*address)).await {
             Ok(Ok(stream)) => {
                 // Small requests and small answers: waiting to fill a packet only costs time.
                 stream.set_nodelay(true).map_err(Dial::Connect)?;
@@ -279,6 +283,7 @@ impl Reach {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::SystemNetwork;
 
     #[test]
     fn where_an_address_leads() {
@@ -333,10 +338,10 @@ mod tests {
     #[tokio::test]
     async fn a_literal_address_goes_through_the_same_filter() {
         for uri in ["http://127.0.0.1:1/", "http://[::1]:1/", "http://[::ffff:127.0.0.1]:1/", "http://localhost:1/"] {
-            let refused = dial(&uri.parse().unwrap(), false).await.err().unwrap();
+            let refused = dial(&SystemNetwork, &uri.parse().unwrap(), false).await.err().unwrap();
             assert!(matches!(refused, Dial::Prohibited { allowable: true }), "{uri}: {refused}");
         }
-        let refused = dial(&"http://169.254.169.254/".parse().unwrap(), true).await.err().unwrap();
+        let refused = dial(&SystemNetwork, &"http://169.254.169.254/".parse().unwrap(), true).await.err().unwrap();
         assert!(matches!(refused, Dial::Prohibited { allowable: false }), "{refused}");
     }
 }

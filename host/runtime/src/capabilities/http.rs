@@ -1,22 +1,22 @@
 //! `wasi:http`: the grants before a request, the caps around it.
 
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::FutureExt as _;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Request, Response, StatusCode, Uri};
-use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
-use tokio::time::Sleep;
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
+use super::body::{Lent, capped, whole};
+use super::denials::Denials;
 use super::egress::Trouble;
+use super::exchange::{NoAnswer, exchange};
 use super::policy::{DENIED, Denial, Target};
+use super::script::Script;
+use crate::call::{Call, Mode};
+use crate::credentials::Attached;
 use crate::limits;
 use crate::state::Facts;
 
@@ -24,8 +24,9 @@ use crate::state::Facts;
 /// then; one that waits for the answer before it writes must not wait for ever.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// Headers that are about one connection, or that the host sets itself. A plugin's own are dropped.
-const OURS: [HeaderName; 12] = [
+/// Headers that are about one connection, or that the host sets itself; and those by which some servers take a request
+/// for another one than its method and path say, and so than the grants were asked about. A plugin's own are dropped.
+const OURS: [HeaderName; 17] = [
     header::HOST,
     header::CONNECTION,
     header::TE,
@@ -38,56 +39,63 @@ const OURS: [HeaderName; 12] = [
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     HeaderName::from_static("http2-settings"),
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-method-override"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-rewrite-url"),
 ];
 
 /// The requests of one call.
 pub(crate) struct Outgoing {
     facts: Arc<Facts>,
-    /// What the call is about, for the operator's log.
-    subject: Arc<str>,
+    denials: Denials,
+    mode: Mode,
     begun: u32,
+    /// Answers in the network's place.
+    script: Option<Arc<Script>>,
 }
 
 /// A request that may leave.
 pub(crate) struct Cleared {
     pub(crate) host: String,
     pub(crate) private: bool,
+    pub(crate) credential: Option<Attached>,
 }
 
 impl Outgoing {
-    pub(crate) fn new(facts: Arc<Facts>, subject: &str) -> Self {
-        Self { facts, subject: subject.into(), begun: 0 }
+    pub(crate) fn new(facts: Arc<Facts>, call: &Call, script: Option<Arc<Script>>) -> Self {
+        let denials = Denials::new(facts.clone(), &call.subject);
+        Self { facts, denials, mode: call.mode, begun: 0, script }
     }
 
-    /// Checks a request against the grants, takes out what a plugin must not set and adds the credential.
+    /// Where the operator is told what was refused.
+    pub(crate) const fn denials(&self) -> &Denials {
+        &self.denials
+    }
+
+    /// What answers in the network's place, in a rehearsal of a golden event. Nothing leaves then, so that no grant is
+    /// asked for.
+    pub(crate) const fn script(&self) -> Option<&Arc<Script>> {
+        self.script.as_ref()
+    }
+
+    /// Checks a request against the grants, and takes out what a plugin must not set. The credential is added later,
+    /// where there may be a token to wait for.
     pub(crate) fn clear(&mut self, parts: &mut http::request::Parts) -> Result<Cleared, Denial> {
         self.begun = self.begun.saturating_add(1);
-        let answer = self.examine(&parts.uri, &parts.method);
-        let (cleared, credential) = match answer {
-            Ok(answer) => answer,
-            Err(denial) => {
-                // One line says that there are too many; each further one would be the flood that the cap is against.
-                if self.begun <= limits::REQUESTS + 1 {
-                    self.log(&denial, &parts.uri);
-                }
-                return Err(denial);
-            }
-        };
+        let cleared = self.examine(parts).inspect_err(|denial| self.denials.tell(denial, Some(&parts.uri)))?;
         for name in &OURS {
             parts.headers.remove(name);
         }
-        if let Some((name, value)) = credential {
+        if cleared.credential.is_some() {
             parts.headers.remove(header::AUTHORIZATION);
-            parts.headers.insert(name, value);
         }
         Ok(cleared)
     }
 
-    fn examine(
-        &self,
-        uri: &Uri,
-        method: &http::Method,
-    ) -> Result<(Cleared, Option<(HeaderName, HeaderValue)>), Denial> {
+    fn examine(&self, parts: &http::request::Parts) -> Result<Cleared, Denial> {
+        let http::request::Parts { uri, method, headers, .. } = parts;
         if self.begun > limits::REQUESTS {
             let why = format!("one call makes no more than {} requests", limits::REQUESTS);
             return Err(Denial::always("too-many-requests", why));
@@ -102,6 +110,12 @@ impl Outgoing {
         if host.is_empty() || authority.as_str().contains('@') {
             return Err(malformed());
         }
+        // Two lengths are the beginning of two requests.
+        let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+        let number = |value: &HeaderValue| value.as_bytes().iter().all(u8::is_ascii_digit);
+        if !lengths.next().is_none_or(number) || lengths.next().is_some() {
+            return Err(Denial::always("malformed", "the request has a content-length that is not one number"));
+        }
         let https = match uri.scheme_str() {
             Some("https") => true,
             Some("http") => false,
@@ -109,30 +123,12 @@ impl Outgoing {
         };
         let port = authority.port_u16().unwrap_or(if https { 443 } else { 80 });
         let rule = self.facts.policy.decide(&Target { https, host, port, method, path: uri.path() })?;
-        let cleared = Cleared { host: host.to_owned(), private: rule.grant.private_network };
-        Ok((cleared, rule.credential.clone()))
+        if self.mode == Mode::Rehearsal && !rule.grant.rehearsal {
+            return Err(self.facts.policy.rehearsal(&rule.grant, host));
+        }
+        let private = rule.grant.private_network;
+        Ok(Cleared { host: host.to_owned(), private, credential: rule.credential.clone() })
     }
-
-    /// Tells the operator, who alone can change it.
-    pub(crate) fn log(&self, denial: &Denial, uri: &Uri) {
-        log(&self.facts, &self.subject, denial, uri);
-    }
-}
-
-fn log(facts: &Facts, subject: &str, denial: &Denial, uri: &Uri) {
-    let path = facts.redactor.clean(uri.path());
-    tracing::warn!(
-        plugin = facts.name,
-        generation = facts.generation,
-        subject,
-        host = uri.host(),
-        path,
-        reason = denial.reason,
-        // As it is to be pasted: without quotes and escapes around it.
-        add = %denial.remedy,
-        "a request of a plugin was refused: {}",
-        denial.why
-    );
 }
 
 /// The host's side of `wasi:http` in one call.
@@ -150,24 +146,31 @@ impl WasiHttpHooks for Hooks {
         _sent: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let facts = self.outgoing.facts.clone();
-        let subject = self.outgoing.subject.clone();
+        let denials = self.outgoing.denials.clone();
         let (mut parts, body) = request.into_parts();
+        if let Some(script) = self.outgoing.script().cloned() {
+            let body = capped(body, facts.limits.request_body, Error::HttpRequestBodySize);
+            return Box::new(async move {
+                Ok((script.answer(&parts.method, &parts.uri, Some(body)).await, Box::new(async { Ok(()) }) as Box<_>))
+            });
+        }
         let cleared = self.outgoing.clear(&mut parts);
         Box::new(async move {
             let body = Lent::new(capped(body, facts.limits.request_body, Error::HttpRequestBodySize));
-            let denial = match cleared {
-                Err(denial) => denial,
+            let answer = match cleared {
+                Err(denial) => refusal(&denial),
                 Ok(cleared) => {
                     let uri = parts.uri.clone();
-                    let request = Request::from_parts(parts, body.clone().boxed_unsync());
-                    match facts.egress.exchange(request, cleared.private, budget(options.as_ref())).await {
-                        Ok(response) => return Ok((guarded(response, &facts), Box::new(async { Ok(()) }) as Box<_>)),
-                        Err(Trouble::Prohibited { allowable }) => {
+                    let lent = body.clone().boxed_unsync();
+                    match exchange(&facts, &cleared, parts, lent, budget(options.as_ref())).await {
+                        Ok(response) => return Ok((response, Box::new(async { Ok(()) }) as Box<_>)),
+                        Err(NoAnswer::Trouble(Trouble::Prohibited { allowable })) => {
                             let denial = facts.policy.private(&cleared.host, allowable);
-                            log(&facts, &subject, &denial, &uri);
-                            denial
+                            denials.tell(&denial, Some(&uri));
+                            refusal(&denial)
                         }
-                        Err(trouble) => return Err(error(trouble)),
+                        Err(NoAnswer::Trouble(trouble)) => return Err(error(trouble)),
+                        Err(NoAnswer::Credential(stand_in)) => stand_in,
                     }
                 }
             };
@@ -175,7 +178,7 @@ impl WasiHttpHooks for Hooks {
             let drained = tokio::time::timeout(DRAIN, &mut rest).await.is_ok();
             let after: Box<dyn Future<Output = Result<(), Error>> + Send> =
                 if drained { Box::new(async { Ok(()) }) } else { Box::new(rest.map(Ok)) };
-            Ok((refusal(&denial), after))
+            Ok((answer, after))
         })
     }
 }
@@ -197,24 +200,19 @@ async fn drain(mut body: Lent) {
 
 /// The answer to a request that did not leave: an error would look like a broken connection and be tried again.
 pub(crate) fn refusal(denial: &Denial) -> Response<WasiBody> {
-    let text = denial.text();
-    let mut headers = HeaderMap::new();
-    headers.insert(DENIED, HeaderValue::from_static(denial.reason));
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(text.len()));
-    let mut response = Response::new(Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync());
-    *response.status_mut() = StatusCode::FORBIDDEN;
-    *response.headers_mut() = headers;
-    response
+    said(StatusCode::FORBIDDEN, DENIED, denial.reason, denial.text())
 }
 
-/// An answer with its caps.
-pub(crate) fn guarded(response: Response<Incoming>, facts: &Facts) -> Response<WasiBody> {
-    let limit = facts.limits.response_body;
-    response.map(|body| {
-        let body = capped(body.map_err(Error::from).boxed_unsync(), limit, Error::HttpResponseBodySize);
-        Timed { inner: body, end: Box::pin(tokio::time::sleep(limits::WHOLE_BODY)) }.boxed_unsync()
-    })
+/// An answer that the host gives in the server's place.
+pub(super) fn said(status: StatusCode, name: HeaderName, word: &'static str, text: String) -> Response<WasiBody> {
+    let mut headers = HeaderMap::new();
+    headers.insert(name, HeaderValue::from_static(word));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(text.len()));
+    let mut response = Response::new(whole(text));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
 }
 
 /// What a plugin is told.
@@ -230,99 +228,5 @@ fn error(trouble: Trouble) -> Error {
         Trouble::Silence(_) => Error::HttpResponseTimeout,
         Trouble::Broken(_) => Error::ConnectionTerminated,
         Trouble::Headers => Error::HttpResponseHeaderSectionSize(None),
-    }
-}
-
-/// A body that ends with an error where it becomes too long.
-fn capped(body: WasiBody, limit: u64, error: fn(Option<u64>) -> Error) -> WasiBody {
-    Capped { inner: body, limit, left: limit, error }.boxed_unsync()
-}
-
-struct Capped {
-    inner: WasiBody,
-    limit: u64,
-    left: u64,
-    error: fn(Option<u64>) -> Error,
-}
-
-impl Body for Capped {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let polled = Pin::new(&mut self.inner).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &polled {
-            let size = frame.data_ref().map_or(0, |data| data.len() as u64);
-            match self.left.checked_sub(size) {
-                Some(left) => self.left = left,
-                None => return Poll::Ready(Some(Err((self.error)(Some(self.limit))))),
-            }
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
-}
-
-/// A body that ends with an error when its time is over.
-struct Timed {
-    inner: WasiBody,
-    end: Pin<Box<Sleep>>,
-}
-
-impl Body for Timed {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        if self.end.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Some(Err(Error::HttpResponseTimeout)));
-        }
-        Pin::new(&mut self.inner).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
-}
-
-/// A body that outlives the client it was given to, so that a request that was refused while connecting can still be
-/// read to its end.
-#[derive(Clone)]
-struct Lent {
-    body: Arc<Mutex<WasiBody>>,
-}
-
-impl Lent {
-    fn new(body: WasiBody) -> Self {
-        Self { body: Arc::new(Mutex::new(body)) }
-    }
-}
-
-impl Body for Lent {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let mut body = self.body.lock().unwrap_or_else(PoisonError::into_inner);
-        Pin::new(&mut *body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.lock().unwrap_or_else(PoisonError::into_inner).is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.lock().unwrap_or_else(PoisonError::into_inner).size_hint()
     }
 }

@@ -2,14 +2,12 @@
 
 use std::fmt::Write as _;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use http::header::AUTHORIZATION;
-use http::{HeaderName, HeaderValue, Method};
-use secrecy::ExposeSecret as _;
+use http::{HeaderName, Method};
 
+use super::denials::REHEARSAL;
 use super::egress::Reach;
-use crate::grants::{Credential, HttpGrant};
+use crate::credentials::{Attached, Credential};
+use crate::grants::HttpGrant;
 
 /// The header of an answer that the host gave in place of the server, with the reason in a word.
 pub(crate) const DENIED: HeaderName = HeaderName::from_static("x-patchbay-denied");
@@ -23,7 +21,7 @@ pub(crate) struct Policy {
 /// One grant and what it adds to a request.
 pub(crate) struct Rule {
     pub(crate) grant: HttpGrant,
-    pub(crate) credential: Option<(HeaderName, HeaderValue)>,
+    pub(crate) credential: Option<Attached>,
 }
 
 /// Where a request wants to go.
@@ -66,16 +64,25 @@ impl Denial {
 }
 
 impl Policy {
-    /// Fails with a sentence if a credential cannot be a header.
-    pub(crate) fn new(plugin: &str, grants: &[HttpGrant]) -> Result<Self, String> {
+    /// Fails with a sentence if a credential cannot be made ready with `attach`.
+    pub(crate) fn new(
+        plugin: &str,
+        grants: &[HttpGrant],
+        attach: impl Fn(&Credential) -> Result<Attached, String>,
+    ) -> Result<Self, String> {
         let rules = grants.iter().map(|grant| {
             let credential =
-                grant.credential.as_ref().map(header).transpose().map_err(|why| {
+                grant.credential.as_ref().map(&attach).transpose().map_err(|why| {
                     format!("the credential that plugin `{plugin}` is granted for {} {why}", grant.host)
                 })?;
             Ok(Rule { grant: grant.clone(), credential })
         });
         Ok(Self { plugin: plugin.to_owned(), rules: rules.collect::<Result<_, String>>()? })
+    }
+
+    /// The credentials of its grants.
+    pub(crate) fn credentials(&self) -> impl Iterator<Item = &Attached> {
+        self.rules.iter().filter_map(|rule| rule.credential.as_ref())
     }
 
     /// The first rule that covers a request, or how close the closest one came.
@@ -137,6 +144,16 @@ impl Policy {
         }
     }
 
+    /// For a request that would leave if it were not for show.
+    pub(crate) fn rehearsal(&self, grant: &HttpGrant, host: &str) -> Denial {
+        let plugin = &self.plugin;
+        Denial {
+            reason: REHEARSAL,
+            why: format!("plugin `{plugin}` is in a rehearsal (shadow, replay, test), where nothing is sent to {host}"),
+            remedy: self.toml(&grant.host.to_string(), "rehearsal = true"),
+        }
+    }
+
     fn toml(&self, host: &str, line: &str) -> String {
         let block = format!("[[plugins.{}.grants.http]]\nhost = \"{host}\"", self.plugin);
         if line.is_empty() { block } else { format!("{block}\n{line}") }
@@ -187,28 +204,6 @@ fn below(prefix: &str, path: &str) -> bool {
     !devious && rest.is_some_and(|rest| prefix.ends_with('/') || rest.is_empty() || rest.starts_with('/'))
 }
 
-/// The header that a credential is.
-fn header(credential: &Credential) -> Result<(HeaderName, HeaderValue), &'static str> {
-    let (name, text) = match credential {
-        Credential::Header { name, value } => {
-            let name = HeaderName::try_from(name.as_str()).map_err(|_| "has a header name with letters not allowed")?;
-            (name, value.expose_secret().to_owned())
-        }
-        Credential::Basic { username, password } => {
-            if username.contains(':') {
-                return Err("has a user name with a colon in it");
-            }
-            let pair = BASE64.encode(format!("{username}:{}", password.expose_secret()));
-            (AUTHORIZATION, format!("Basic {pair}"))
-        }
-        Credential::Bearer(token) => (AUTHORIZATION, format!("Bearer {}", token.expose_secret())),
-    };
-    let mut value =
-        HeaderValue::try_from(text).map_err(|_| "has a line break or another letter that no header can have")?;
-    value.set_sensitive(true);
-    Ok((name, value))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,6 +219,10 @@ mod tests {
         Target { https, host, port, method, path }
     }
 
+    fn policy(grants: &[HttpGrant]) -> Policy {
+        Policy::new("desk", grants, |_| Err(String::new())).unwrap()
+    }
+
     fn reason(policy: &Policy, url: &str, method: &Method) -> &'static str {
         policy.decide(&target(url, method)).map_or_else(|denial| denial.reason, |_| "allowed")
     }
@@ -235,7 +234,7 @@ mod tests {
             paths: vec!["/api".into()],
             ..HttpGrant::https(HostPattern::parse("*.acme.com").unwrap())
         };
-        let policy = Policy::new("desk", &[grant]).unwrap();
+        let policy = policy(&[grant]);
         let get = Method::GET;
         assert_eq!(reason(&policy, "https://x.acme.com/api/v2", &get), "allowed");
         assert_eq!(reason(&policy, "https://x.acme.com/api", &get), "allowed");
@@ -250,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_denial_says_what_to_write() {
-        let policy = Policy::new("desk", &[]).unwrap();
+        let policy = policy(&[]);
         let denial = policy.decide(&target("http://tickets.local:8080/", &Method::GET)).err().unwrap();
         assert_eq!(
             denial.remedy,
@@ -261,10 +260,10 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_that_is_no_header_is_refused() {
+    fn a_credential_that_cannot_be_used_is_refused() {
         let mut grant = HttpGrant::https(HostPattern::parse("acme.com").unwrap());
         grant.credential = Some(Credential::Bearer("a\nb".to_owned().into()));
-        let why = Policy::new("desk", &[grant]).err().unwrap();
-        assert!(why.contains("acme.com") && !why.contains("a\nb"), "{why}");
+        let why = Policy::new("desk", &[grant], |_| Err("has a line break".to_owned())).err().unwrap();
+        assert_eq!(why, "the credential that plugin `desk` is granted for acme.com has a line break");
     }
 }

@@ -10,7 +10,8 @@ use http_body_util::{BodyExt as _, StreamBody};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::egress::Trouble;
-use super::http::{Outgoing, guarded, refusal};
+use super::exchange::{NoAnswer, exchange};
+use super::http::{Outgoing, refusal};
 use crate::limits;
 use crate::media::MediaHandle;
 use crate::state::Facts;
@@ -77,6 +78,9 @@ impl Upload {
             request.headers_mut().append(name, value);
         }
         let (mut parts, ()) = request.into_parts();
+        if let Some(script) = outgoing.script().cloned() {
+            return read(script.answer(&parts.method, &parts.uri, None).await).await;
+        }
         let cleared = match outgoing.clear(&mut parts) {
             Ok(cleared) => cleared,
             Err(denial) => return read(refusal(&denial)).await,
@@ -89,17 +93,18 @@ impl Upload {
         }
         parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(size));
         let uri = parts.uri.clone();
-        let request = Request::from_parts(parts, body(found, facts).await?);
+        let body = body(found, facts).await?;
         // The body leaves before the answer comes: a second for each MiB on top.
         let budget = limits::FIRST_BYTE + std::time::Duration::from_secs(size >> 20);
-        match facts.egress.exchange(request, cleared.private, budget).await {
-            Ok(response) => read(guarded(response, facts)).await,
-            Err(Trouble::Prohibited { allowable }) => {
+        match exchange(facts, &cleared, parts, body, budget).await {
+            Ok(response) => read(response).await,
+            Err(NoAnswer::Trouble(Trouble::Prohibited { allowable })) => {
                 let denial = facts.policy.private(&cleared.host, allowable);
-                outgoing.log(&denial, &uri);
+                outgoing.denials().tell(&denial, Some(&uri));
                 read(refusal(&denial)).await
             }
-            Err(trouble) => Err(trouble.to_string()),
+            Err(NoAnswer::Trouble(trouble)) => Err(trouble.to_string()),
+            Err(NoAnswer::Credential(stand_in)) => read(stand_in).await,
         }
     }
 }

@@ -1,10 +1,19 @@
 //! The contract's versions, side by side.
 //!
-//! A released version is frozen: its folder here and its folder under `wit/` change together or not at all. Each one
-//! turns the same questions ([`Ask`]) into its own records and its own answers back into the same [`Answer`], so that
-//! nothing outside of this folder knows which version a plugin was built for.
+//! A released version's folder under `wit/` is frozen; its folder here changes only where the model does. Each one turns
+//! the same questions ([`Ask`]) into its own records and its own answers back into the same [`Answer`], so that nothing
+//! outside of this folder knows which version a plugin was built for. What comes into the model later than a version was
+//! frozen reaches its plugins as `unknown`, with all of it as JSON.
+//!
+//! # Layout
+//! - `v0_1`, `v0_2`: one folder for each version
+//! - `adapter`: what they do alike
+//! - `words`: the values that their records are made of
 
+mod adapter;
 mod v0_1;
+mod v0_2;
+mod words;
 
 use futures::future::BoxFuture;
 use patchbay_model::desk::{Added, Draft, Entry, Snapshot, Webhook};
@@ -13,6 +22,7 @@ use patchbay_model::{Attributes, Failure, Outcome, Ticket};
 use wasmtime::Store;
 use wasmtime::component::Component;
 
+use self::adapter::Adapter;
 use crate::call::HandlerInput;
 use crate::plugin::Role;
 use crate::state::State;
@@ -88,5 +98,5 @@ pub(crate) enum Answer {
 
 /// Every version that this host knows, oldest first.
 pub(crate) fn all(engine: &wasmtime::Engine) -> wasmtime::Result<Vec<Box<dyn Contract>>> {
-    Ok(vec![Box::new(v0_1::V0_1::new(engine)?)])
+    Ok(vec![Box::new(Adapter::<v0_1::V0_1>::new(engine)?), Box::new(Adapter::<v0_2::V0_2>::new(engine)?)])
 }

@@ -12,10 +12,12 @@ use patchbay_model::conversation::{Channel, Conversation, Customer};
 use patchbay_model::{
     Action, Body, Content, ConversationId, CustomerId, Event, EventId, Message, Outcome, Ticket, Timestamp,
 };
-use patchbay_runtime::{Call, CallError, Engine, EngineOptions, Grants, HandlerInput, Limits, Mode, Plugin, PluginSpec};
+use patchbay_runtime::{
+    Call, CallError, Engine, EngineOptions, Grants, HandlerInput, Limits, Mode, Plugin, PluginSpec,
+};
 
 /// The workspace's target folder.
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     // The folder of the test's own binary is `target/<profile>/deps`.
     let exe = std::env::current_exe().unwrap();
     exe.ancestors().find(|folder| folder.join("CACHEDIR.TAG").exists()).unwrap().to_owned()

@@ -52,6 +52,7 @@ pub struct Commit {
     pub append: Vec<Arrival>,
     /// Reports for the operator.
     pub reports: Vec<Report>,
-    /// How the event was decided. Kept as long as the event.
+    /// How an event of this partition was decided: the handled one as a rule. Kept as long as the event, in the place of
+    /// an earlier decision of it; of an event that is not kept, nothing is.
     pub decision: Option<Decision>,
 }

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use patchbay_model::decision::Decision;
 use patchbay_model::task::DeadLetter;
 use patchbay_model::{Arrival, Conversation, ConversationId, Task, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Lease, Link, MediaRecord, Position, Report, StoreError, Timer};
+use super::{Document, Lease, Link, MediaRecord, Position, Report, StoreError, Timer};
 
 /// How long things are kept once nothing waits for them any more. `None`: for ever.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,6 +73,9 @@ pub struct Stats {
     pub dead_letters: u64,
     /// Reports.
     pub reports: u64,
+    /// Documents on the [`Shelf`](super::Shelf).
+    #[serde(default)]
+    pub documents: u64,
     /// Bytes on disk or in the server's memory, where known.
     pub bytes: Option<u64>,
     /// Of these, bytes that hold nothing and will be used again, where known.
@@ -104,6 +108,9 @@ pub enum Record {
         others: Vec<ConversationId>,
         /// It waits in the journal.
         pending: bool,
+        /// How it was decided.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        decision: Option<Box<Decision>>,
     },
     /// The id of an event that is kept no more.
     SeenId {
@@ -150,6 +157,13 @@ pub enum Record {
     DeadLetter(Box<DeadLetter>),
     /// A report.
     Report(Report),
+    /// A document of the shelf. It keeps its revision.
+    Document {
+        /// Its space.
+        space: String,
+        /// The document.
+        document: Document,
+    },
 }
 
 /// A piece of a store's content, and where to go on; the cursor means something to the store that gave it only.

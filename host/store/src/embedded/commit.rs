@@ -1,9 +1,9 @@
 //! The one atomic write that ends the handling of an event or a task.
 
-use patchbay_model::{ConversationId, MediaId, TaskId, Timestamp};
+use patchbay_model::{ConversationId, EventId, MediaId, TaskId, Timestamp};
 
 use super::append::{self, Incoming, Places};
-use super::tables::{NOTHING, Tables};
+use super::tables::{FORGOTTEN, NOTHING, Tables};
 use super::{decode, encode, fault, links};
 use crate::{ClearedTimer, Commit, Lease, LinkChange, Partition, Position, StoreError, Timer};
 
@@ -26,6 +26,7 @@ pub(super) struct Prepared {
     media: Vec<(MediaId, ConversationId, Vec<u8>)>,
     append: Vec<Incoming>,
     reports: Vec<Vec<u8>>,
+    decision: Option<(EventId, Vec<u8>)>,
 }
 
 /// A conversation's new state.
@@ -64,6 +65,7 @@ impl Prepared {
             )?,
             append: collect(commit.append.into_iter().map(Incoming::prepare))?,
             reports: collect(commit.reports.iter().map(encode))?,
+            decision: commit.decision.map(|one| encode(&one).map(|json| (one.event, json))).transpose()?,
             finished_tasks: commit.finished_tasks,
             settled_letters: commit.settled_letters,
             cleared_timers: commit.cleared_timers,
@@ -110,6 +112,9 @@ impl Prepared {
             append::append(tables, places, incoming)?;
         }
         self.write_reports(tables)?;
+        if let Some((event, json)) = &self.decision {
+            put_decision(tables, event, json)?;
+        }
         Ok(Applied::Now)
     }
 
@@ -216,6 +221,15 @@ pub(super) fn remove_letter(tables: &mut Tables<'_>, id: &str) -> Result<(), Sto
     let before = tables.dead_letters.remove(id).map_err(fault)?.map(|letter| letter.value().0);
     if let Some(died_at) = before {
         tables.dead_letters_by_time.remove((died_at, id)).map_err(fault)?;
+    }
+    Ok(())
+}
+
+/// Puts a decision beside its event, if that is kept.
+pub(super) fn put_decision(tables: &mut Tables<'_>, event: &EventId, json: &[u8]) -> Result<(), StoreError> {
+    let position = tables.event_ids.get(event.as_str()).map_err(fault)?.map(|position| position.value());
+    if let Some(position) = position.filter(|position| *position != FORGOTTEN) {
+        tables.decisions.insert(position, json).map_err(fault)?;
     }
     Ok(())
 }

@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
+use patchbay_model::decision::Decision;
 use patchbay_model::task::DeadLetter;
 use patchbay_model::{Arrival, Conversation, ConversationId, Event, EventId, MediaId, Raw, Task, TaskId};
 use redb::{ReadOnlyTable, ReadTransaction};
 
 use super::tables::{
-    CONVERSATIONS, DEAD_LETTERS, DEAD_LETTERS_BY_TIME, EVENT_IDS, EVENTS, EVENTS_BY_CONVERSATION, EVENTS_BY_TIME,
-    FORGOTTEN, JOURNAL, Json, LINKS, MEDIA, RAWS, REPORTS, RawItem, TASKS, TIMERS, Text,
+    CONVERSATIONS, DEAD_LETTERS, DEAD_LETTERS_BY_TIME, DECISIONS, EVENT_IDS, EVENTS, EVENTS_BY_CONVERSATION,
+    EVENTS_BY_TIME, FORGOTTEN, JOURNAL, Json, LINKS, MEDIA, RAWS, REPORTS, RawItem, TASKS, TIMERS, Text, table,
 };
 use super::{decode, fault, id_of};
 use crate::{
@@ -180,6 +181,19 @@ pub(super) fn event(transaction: &ReadTransaction, id: &EventId) -> Result<Optio
         FORGOTTEN => Ok(None),
         position => indexed(&Events::open(transaction)?, position).map(Some),
     }
+}
+
+pub(super) fn decision(transaction: &ReadTransaction, id: &EventId) -> Result<Option<Decision>, StoreError> {
+    let ids = transaction.open_table(EVENT_IDS).map_err(fault)?;
+    let Some(position) = ids.get(id.as_str()).map_err(fault)? else { return Ok(None) };
+    decision_at(transaction, position.value())
+}
+
+/// How the event at a position was decided.
+pub(super) fn decision_at(transaction: &ReadTransaction, position: u64) -> Result<Option<Decision>, StoreError> {
+    let Some(decisions) = table(transaction, DECISIONS)? else { return Ok(None) };
+    let json = decisions.get(position).map_err(fault)?;
+    json.map(|json| decode("decision about position", position, json.value())).transpose()
 }
 
 pub(super) fn events(transaction: &ReadTransaction, filter: &EventFilter) -> Result<Vec<EventRecord>, StoreError> {

@@ -34,6 +34,9 @@ pub(super) const META_PARTITIONS: &str = "partitions";
 /// In [`META`]: the highest position among the events that are kept no more. The last position that was given is this
 /// or that of the last event, so that no write has to keep it.
 pub(super) const META_POSITION: &str = "position";
+/// In [`META`]: the last revision of any document. One count for all of them, so that nothing has to be kept of those that
+/// are gone.
+pub(super) const META_REVISION: &str = "revision";
 
 /// In [`EVENT_IDS`]: the event is kept no more. No event has this position.
 pub(super) const FORGOTTEN: u64 = 0;
@@ -139,10 +142,15 @@ tables! {
     dead_letters_by_time DEAD_LETTERS_BY_TIME "dead-letters-by-time": (u64, Text) => ();
     /// Sequence → [`Report`](crate::Report).
     reports REPORTS "reports": u64 => Json;
+    /// An event's position → how it was decided. By position, so that what is written together stands together.
+    decisions DECISIONS "decisions": u64 => Json;
+    /// Space, key → revision, body.
+    documents DOCUMENTS "documents": (Text, Text) => (u64, Json);
+    /// Space → bytes of its keys and bodies; only where there are any.
+    document_spaces DOCUMENT_SPACES "document-spaces": Text => u64;
 }
 
-/// A table, if the file has it: one that an earlier version has made lacks those that came later, until something is
-/// written there.
+/// A table, if the file has it: one of an earlier version lacks those that came later, as long as it can only be read.
 pub(super) fn table<K: Key + 'static, V: Value + 'static>(
     transaction: &ReadTransaction,
     definition: Definition<K, V>,

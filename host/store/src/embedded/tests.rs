@@ -6,7 +6,7 @@ use redb::StorageBackend;
 
 use super::file::Opener;
 use super::*;
-use crate::{ClearedTimer, LinkChange, Timer};
+use crate::{ClearedTimer, DOCUMENT_MOST, DocumentWrite, LinkChange, Shelf, Shelved, Timer, Upkeep};
 
 /// A disk in memory.
 #[derive(Clone, Debug, Default)]
@@ -268,4 +268,34 @@ async fn an_unreadable_row_stops_nothing_but_itself() {
     store.commit(&lease, commit).await.unwrap();
     assert_eq!(store.load(&lease).await.unwrap().timers, []);
     assert_eq!(store.link(&id, "zendesk").await.unwrap().unwrap().entries, ["e2"]);
+}
+
+#[tokio::test]
+async fn documents_wait_for_the_disk_and_can_be_read_meanwhile() {
+    let disk = Disk::default();
+    let store = store(&disk);
+    let write = |keys: std::ops::Range<u32>, body: usize| {
+        let writes = keys.map(|key| DocumentWrite {
+            key: key.to_string(),
+            body: Some(bytes::Bytes::from(vec![7; body])),
+            expected: None,
+        });
+        store.write_documents("s", writes.collect(), None)
+    };
+    let Ok(Shelved::Written(first)) = write(0..1, 1).await else { panic!("not written") };
+    disk.full.store(true, Ordering::SeqCst);
+    let full = write(0..8, DOCUMENT_MOST).await;
+    assert!(matches!(full, Err(StoreError::Unavailable(_))), "{full:?}");
+    let kept = store.documents("s").await.unwrap();
+    assert_eq!(
+        kept.iter().map(|document| document.revision).collect::<Vec<_>>(),
+        first,
+        "all of it is written, or none"
+    );
+    disk.full.store(false, Ordering::SeqCst);
+    while write(0..8, DOCUMENT_MOST).await.is_err() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(store.documents("s").await.unwrap().len(), 8);
+    assert_eq!(store.verify().await.unwrap().problems, Vec::<String>::new());
 }

@@ -309,6 +309,7 @@ fn remove_event(tables: &mut Tables<'_>, at: u64, position: u64, now: Timestamp)
     };
     tables.events.remove(position).map_err(fault)?;
     tables.raws.remove((at, position)).map_err(fault)?;
+    tables.decisions.remove(position).map_err(fault)?;
     tables.events_by_time.remove((at, position)).map_err(fault)?;
     tables.events_by_conversation.remove((conversation.as_str(), at, position)).map_err(fault)?;
     if Timestamp::from_millis(at).after(IDS_KEPT) > now {

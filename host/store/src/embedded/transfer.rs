@@ -4,23 +4,27 @@ use std::collections::HashSet;
 use std::fmt::Display;
 use std::ops::{Bound, RangeBounds};
 
+use patchbay_model::decision::Decision;
 use patchbay_model::{Arrival, Task, Timestamp};
 use redb::{ReadTransaction, ReadableTable};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::append::{self, FORMER, Identities, Incoming, Places};
-use super::commit::{add_report, put_letter, put_media};
-use super::reads::{Events, indexed, readable};
+use super::commit::{add_report, put_decision, put_letter, put_media};
+use super::reads::{Events, decision_at, indexed, readable};
 use super::tables::{
     CONVERSATIONS, DEAD_LETTERS, EVENTS, FORGOTTEN, FORGOTTEN_IDS, IDENTITIES, JOURNAL, LINKS, MEDIA, NOTHING, REPORTS,
     TASKS, TICKETS, TIMERS, Tables,
 };
-use super::{decode, encode, fault, id_of, links};
+use super::{decode, encode, fault, id_of, links, shelf};
 use crate::{ExportPage, Partition, Record, StoreError};
 
 /// Records of a page at most: some MB.
 const PAGE: usize = 500;
+
+/// The number of the last table in a cursor.
+const LAST: u8 = 11;
 
 /// Reads a table from behind a key, and makes a record of each row.
 macro_rules! page {
@@ -64,9 +68,11 @@ pub(super) fn export(
         0 => {
             let events = Events::open(transaction)?;
             let journal = transaction.open_table(JOURNAL).map_err(fault)?;
-            page!(transaction, after, EVENTS, u64, |key| *key, |position, _row| event(
-                &events, &journal, partitions, position
-            ))
+            page!(transaction, after, EVENTS, u64, |key| *key, |position, _row| {
+                // A decision that cannot be read does not keep its event back.
+                let decision = readable(decision_at(transaction, position))?.flatten();
+                event(&events, &journal, partitions, position, decision)
+            })
         }
         1 => page!(transaction, after, FORGOTTEN_IDS, (u64, String), |key| (key.0, key.1.as_str()), |key, _row| {
             Ok(Record::SeenId { id: key.1.to_owned(), at: Timestamp::from_millis(key.0) })
@@ -111,11 +117,15 @@ pub(super) fn export(
         .map(|letter| Record::DeadLetter(Box::new(letter)))),
         10 => page!(transaction, after, REPORTS, u64, |key| *key, |key, row| decode("report", key, row)
             .map(Record::Report)),
+        11 => {
+            let (records, last) = shelf::export(transaction, after.map(parse).transpose()?)?;
+            (records, last.map(|last| spell(&last)).transpose()?)
+        }
         _ => return Ok(ExportPage::default()),
     };
     let next = match last {
         Some(key) => Some(format!("{table}:{key}")),
-        None if table < 10 => Some(format!("{}:", table + 1)),
+        None if table < LAST => Some(format!("{}:", table + 1)),
         None => None,
     };
     Ok(ExportPage { records, next })
@@ -126,6 +136,7 @@ fn event(
     journal: &impl ReadableTable<(u16, u64), ()>,
     partitions: u16,
     position: u64,
+    decision: Option<Decision>,
 ) -> Result<Record, StoreError> {
     let found = indexed(events, position)?;
     let event = found.event;
@@ -140,7 +151,8 @@ fn event(
         raw: found.raw,
     };
     let (position, conversation, others) = (found.position, event.conversation, found.others);
-    Ok(Record::Event { position, conversation, arrival: Box::new(arrival), others, pending })
+    let (arrival, decision) = (Box::new(arrival), decision.map(Box::new));
+    Ok(Record::Event { position, conversation, arrival, others, pending, decision })
 }
 
 /// All keys from a bound on; opaque, so that the key's type is known.
@@ -165,13 +177,17 @@ pub(super) fn import(tables: &mut Tables<'_>, places: &mut Places, records: Vec<
     let mut told = None;
     for record in records {
         match record {
-            Record::Event { position: _, conversation, arrival, others, pending } => {
+            Record::Event { position: _, conversation, arrival, others, pending, decision } => {
+                let id = arrival.id.clone();
                 if tables.event_ids.get(arrival.id.as_str()).map_err(fault)?.is_none() {
                     let incoming = Incoming::prepare(*arrival)?;
                     let partition = Partition::of(&conversation, places.partitions);
                     let position = if pending { places.next(partition) } else { places.skip() };
                     let journal = pending.then_some(partition);
                     append::write(tables, position, &incoming, &conversation, &others, journal)?;
+                }
+                if let Some(decision) = decision {
+                    put_decision(tables, &id, &encode(&decision)?)?;
                 }
             }
             Record::SeenId { id, at } => {
@@ -220,6 +236,7 @@ pub(super) fn import(tables: &mut Tables<'_>, places: &mut Places, records: Vec<
                     add_report(tables, &json)?;
                 }
             }
+            Record::Document { space, document } => shelf::import(tables, &space, &document)?,
         }
     }
     Ok(())

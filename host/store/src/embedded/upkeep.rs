@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use patchbay_model::Timestamp;
 use redb::{ReadTransaction, ReadableTableMetadata};
 
-use super::tables::{self, CONVERSATIONS, DEAD_LETTERS, EVENTS, JOURNAL, LINKS, MEDIA, REPORTS, TASKS, TIMERS};
+use super::tables::{
+    self, CONVERSATIONS, DEAD_LETTERS, DOCUMENTS, EVENTS, JOURNAL, LINKS, MEDIA, REPORTS, TASKS, TIMERS, table,
+};
 use super::thin::{self, Search};
 use super::writer::Job;
 use super::{EmbeddedStore, Shared, fault, reads, transfer, verify};
@@ -18,8 +20,6 @@ use crate::{
 
 /// How long the count of used bytes holds: counting reads the whole file.
 const COUNT_HOLDS: Duration = Duration::from_secs(10 * 60);
-
-impl crate::contract::Shelf for EmbeddedStore {}
 
 #[async_trait]
 impl Upkeep for EmbeddedStore {
@@ -126,6 +126,10 @@ fn stats(transaction: &ReadTransaction, shared: &Shared) -> Result<Stats, StoreE
         media: rows!(MEDIA),
         dead_letters: rows!(DEAD_LETTERS),
         reports: rows!(REPORTS),
+        documents: match table(transaction, DOCUMENTS)? {
+            Some(documents) => documents.len().map_err(fault)?,
+            None => 0,
+        },
         bytes,
         free_bytes: bytes.map(|bytes| bytes.saturating_sub(used)),
     })

@@ -1,5 +1,6 @@
 //! Reading everything, and holding rows and indexes against each other.
 
+use patchbay_model::decision::Decision;
 use patchbay_model::task::DeadLetter;
 use patchbay_model::{Arrival, Conversation, Task};
 use redb::{ReadTransaction, ReadableTable};
@@ -7,11 +8,11 @@ use redb::{ReadTransaction, ReadableTable};
 use super::append::FORMER;
 use super::reads::{raw_item, whose};
 use super::tables::{
-    ACTIVITY, ACTIVITY_BY_DAY, CONVERSATIONS, DEAD_LETTERS, DEAD_LETTERS_BY_TIME, EVENT_IDS, EVENTS,
+    ACTIVITY, ACTIVITY_BY_DAY, CONVERSATIONS, DEAD_LETTERS, DEAD_LETTERS_BY_TIME, DECISIONS, EVENT_IDS, EVENTS,
     EVENTS_BY_CONVERSATION, EVENTS_BY_TIME, FORGOTTEN, FORGOTTEN_IDS, IDENTITIES, IDENTITIES_BY_CONVERSATION, JOURNAL,
-    LINKS, MEDIA, MEDIA_BY_CONVERSATION, RAWS, REPORTS, TASKS, TICKETS, TICKETS_BY_CONVERSATION, TIMERS,
+    LINKS, MEDIA, MEDIA_BY_CONVERSATION, RAWS, REPORTS, TASKS, TICKETS, TICKETS_BY_CONVERSATION, TIMERS, table,
 };
-use super::{decode, fault, id_of};
+use super::{decode, fault, id_of, shelf};
 use crate::{Link, MediaRecord, Partition, Report, StoreError, Timer, Verification};
 
 /// Problems that are told at most: nobody reads more of them.
@@ -30,6 +31,8 @@ pub(super) fn verify(transaction: &ReadTransaction, partitions: u16) -> Result<V
     check.media()?;
     check.letters()?;
     check.reports()?;
+    check.decisions()?;
+    check.documents()?;
     Ok(check.found)
 }
 
@@ -42,12 +45,14 @@ struct Check<'c> {
 /// Goes through a table: counts its rows, and lets `$look` say what is wrong with each of them.
 macro_rules! each {
     ($check:expr, $table:expr, |$key:ident, $row:ident| $look:expr) => {
-        for entry in $check.transaction.open_table($table).map_err(fault)?.iter().map_err(fault)? {
-            let (key, row) = entry.map_err(fault)?;
-            let ($key, $row) = (key.value(), row.value());
-            $check.found.checked += 1;
-            let wrong: Option<String> = $look;
-            $check.tell(wrong);
+        if let Some(table) = table($check.transaction, $table)? {
+            for entry in table.iter().map_err(fault)? {
+                let (key, row) = entry.map_err(fault)?;
+                let ($key, $row) = (key.value(), row.value());
+                $check.found.checked += 1;
+                let wrong: Option<String> = $look;
+                $check.tell(wrong);
+            }
         }
     };
 }
@@ -264,6 +269,27 @@ impl Check<'_> {
         each!(self, REPORTS, |number, row| decode::<Report>("report", number, row)
             .err()
             .map(|error| error.to_string()));
+        Ok(())
+    }
+
+    fn decisions(&mut self) -> Result<(), StoreError> {
+        let events = self.transaction.open_table(EVENTS).map_err(fault)?;
+        let ids = self.transaction.open_table(EVENT_IDS).map_err(fault)?;
+        each!(self, DECISIONS, |position, row| match decode::<Decision>("decision about position", position, row) {
+            Err(error) => Some(error.to_string()),
+            Ok(decision) => {
+                let id = ids.get(decision.event.as_str()).map_err(fault)?.map(|found| found.value());
+                let fine = id == Some(position) && events.get(position).map_err(fault)?.is_some();
+                unless!(fine, "a decision is kept for position {position}, where its event is not")
+            }
+        });
+        Ok(())
+    }
+
+    fn documents(&mut self) -> Result<(), StoreError> {
+        let (checked, problems) = shelf::verify(self.transaction)?;
+        self.found.checked += checked;
+        problems.into_iter().for_each(|problem| self.tell(Some(problem)));
         Ok(())
     }
 }

@@ -7,9 +7,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::append::{self, Incoming, Places};
 use super::commit::{Applied, Prepared};
+use super::shelf::Shelving;
 use super::tables::Tables;
 use super::{Shared, fault};
-use crate::{Appended, Lease, Partition, Removed, StoreError};
+use crate::{Appended, Lease, Partition, Removed, Shelved, StoreError};
 
 /// Jobs that share one flush at most: enough that a flush costs each of them little, few enough that the first of them
 /// is answered within some 50 ms on a slow disk.
@@ -29,6 +30,7 @@ pub(super) enum Job {
     Commit(Box<Prepared>, Reply<()>),
     Acquire(Partition, Reply<Option<Lease>>),
     Release(Lease, Reply<()>),
+    Shelve(Shelving, Reply<Shelved>),
     /// A change that is no part of the daily work.
     Upkeep(Change, Reply<Removed>),
     /// Open the file again, where an error has closed it and the pause is over.
@@ -198,6 +200,7 @@ impl Batch<'_, '_> {
             Job::Acquire(partition, reply) => settle(self.acquire(partition).map(Ok), reply, answers),
             // Nothing to write: the epoch stays, and the next owner's is one higher.
             Job::Release(lease, reply) => settle(Ok(self.shared.release(&lease)), reply, answers),
+            Job::Shelve(shelving, reply) => settle(self.shelve(&shelving).map(Ok), reply, answers),
             Job::Upkeep(change, reply) => {
                 self.dirty = true;
                 settle(change(&mut self.tables, self.places, self.shared), reply, answers)
@@ -226,6 +229,12 @@ impl Batch<'_, '_> {
             Applied::Refused(error) => return Ok(Err(error)),
         }
         Ok(Ok(()))
+    }
+
+    fn shelve(&mut self, shelving: &Shelving) -> Result<Shelved, StoreError> {
+        let shelved = shelving.apply(&mut self.tables)?;
+        self.dirty |= matches!(shelved, Shelved::Written(_));
+        Ok(shelved)
     }
 
     fn acquire(&mut self, partition: Partition) -> Result<Option<Lease>, StoreError> {
@@ -282,6 +291,7 @@ fn refuse(job: Job) -> Answer {
         Job::Commit(_, reply) => refusal(reply),
         Job::Acquire(_, reply) => refusal(reply),
         Job::Release(_, reply) => refusal(reply),
+        Job::Shelve(_, reply) => refusal(reply),
         Job::Upkeep(_, reply) => refusal(reply),
         Job::Nudge | Job::Close => Box::new(|_| ()),
     }

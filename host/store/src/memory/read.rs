@@ -42,6 +42,10 @@ impl State {
         self.events.get(position).cloned()
     }
 
+    pub(super) fn is_kept(&self, id: &EventId) -> bool {
+        self.ids.get(id).is_some_and(|(_, position)| self.events.contains_key(position))
+    }
+
     pub(super) fn list(&self, filter: &EventFilter) -> Vec<EventRecord> {
         let mut found: Vec<_> = (self.events.values())
             .filter(|record| {

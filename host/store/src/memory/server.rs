@@ -119,6 +119,7 @@ impl MemoryServer {
         let lost = std::mem::replace(&mut inner.state, replica);
         if !inner.ignores(Rule::FreshPositions) {
             inner.state.skip(lost.position().saturating_add(GAP));
+            inner.state.documents.skip(&lost.documents);
         }
         drop(inner);
         self.shared.losses.send_modify(|losses| *losses += 1);

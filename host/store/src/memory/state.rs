@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use patchbay_model::decision::Decision;
 use patchbay_model::task::DeadLetter;
 use patchbay_model::{Conversation, ConversationId, EventId, MediaId, Task, TaskId, Timestamp};
 
 use super::server::{Inner, Rule};
+use super::shelf::Documents;
 use crate::{EventRecord, Lease, Link, MediaRecord, Node, Pace, Partition, Report, StoreError, Timer};
 
 /// All of it. A copy of it is what a replica holds.
@@ -41,6 +43,9 @@ pub(super) struct State {
     pub(super) dead_letters: BTreeMap<TaskId, DeadLetter>,
     /// Oldest first.
     pub(super) reports: Vec<Report>,
+    /// Of events that are kept.
+    pub(super) decisions: BTreeMap<EventId, Decision>,
+    pub(super) documents: Documents,
 }
 
 /// A conversation.

@@ -33,6 +33,7 @@ impl State {
             media: count(self.media.len()),
             dead_letters: count(self.dead_letters.len()),
             reports: count(self.reports.len()),
+            documents: count(self.documents.len()),
             bytes: None,
             free_bytes: None,
         }
@@ -66,7 +67,12 @@ impl State {
                 problems.push(format!("task {id} stands in a foreign partition"));
             }
         }
-        let checked = [self.journal.len(), self.events.len(), self.ids.len(), self.tasks.len()];
+        for id in self.decisions.keys() {
+            if !self.is_kept(id) {
+                problems.push(format!("a decision is kept about event {id}, which is not"));
+            }
+        }
+        let checked = [self.journal.len(), self.events.len(), self.ids.len(), self.tasks.len(), self.documents.len()];
         Verification { checked: checked.into_iter().map(count).sum(), problems }
     }
 
@@ -92,6 +98,8 @@ impl State {
             }
         }
         let events = &self.events;
+        let ids = &self.ids;
+        self.decisions.retain(|id, _| ids.get(id).is_some_and(|(_, position)| events.contains_key(position)));
         self.ids.retain(|_, (at, position)| events.contains_key(position) || !is_past(Some(IDS_KEPT), *at, now));
         let before = self.dead_letters.len();
         self.dead_letters.retain(|_, letter| {
@@ -150,6 +158,7 @@ impl State {
                 }),
                 others: record.others.clone(),
                 pending: self.journal.contains(&(partition, record.position.0)),
+                decision: self.decisions.get(&record.event.id).cloned().map(Box::new),
             }
         });
         let forgotten = self.ids.iter().filter(|(_, (_, position))| !self.events.contains_key(position));
@@ -175,14 +184,16 @@ impl State {
             .chain(self.media.values().cloned().map(Record::Media))
             .chain(self.dead_letters.values().map(|letter| Record::DeadLetter(Box::new(letter.clone()))))
             .chain(self.reports.iter().cloned().map(Record::Report))
+            .chain(self.documents.export())
             .collect()
     }
 
     pub(super) fn import(&mut self, records: Vec<Record>, partitions: u16) {
         for record in records {
             match record {
-                Record::Event { conversation, arrival, others, pending, .. } => {
+                Record::Event { conversation, arrival, others, pending, decision, .. } => {
                     self.import_event(conversation, *arrival, others, pending, partitions);
+                    decision.iter().for_each(|decision| self.put_decision(decision));
                 }
                 Record::SeenId { id, at } => {
                     if let Some(id) = patchbay_model::EventId::parse(&id) {
@@ -216,6 +227,7 @@ impl State {
                 }
                 Record::Report(report) if self.reports.contains(&report) => {}
                 Record::Report(report) => self.reports.push(report),
+                Record::Document { space, document } => self.documents.import(space, document),
             }
         }
     }

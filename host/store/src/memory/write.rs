@@ -1,5 +1,6 @@
 //! The two writes: events into the journal, and the commit that ends the handling of one.
 
+use patchbay_model::decision::Decision;
 use patchbay_model::{Arrival, ConversationId, Event, TaskId, Timestamp};
 
 use super::server::{Inner, Rule};
@@ -127,6 +128,14 @@ impl State {
         self.reports.extend(commit.reports.iter().cloned());
         let kept = usize::try_from(REPORTS_KEPT).unwrap_or(usize::MAX);
         self.reports.drain(..self.reports.len().saturating_sub(kept));
+        commit.decision.iter().for_each(|decision| self.put_decision(decision));
+    }
+
+    /// Keeps a decision with its event.
+    pub(super) fn put_decision(&mut self, decision: &Decision) {
+        if self.is_kept(&decision.event) {
+            self.decisions.insert(decision.event.clone(), decision.clone());
+        }
     }
 
     fn write_tasks(&mut self, partition: Partition, commit: &Commit) {

@@ -234,6 +234,9 @@ impl Prepared {
                 request.arg(encode(state)?);
             }
         }
+        let decided = commit.decision.as_ref();
+        request.arg(decided.map(|decision| decision.event.as_str()).unwrap_or_default());
+        request.arg(decided.map(encode).transpose()?.unwrap_or_default());
         request.arg(commit.finished_tasks.len());
         for id in &commit.finished_tasks {
             request.arg(id.as_str());

@@ -12,7 +12,7 @@ use crate::Partition;
 pub(super) const SLOTS: u16 = 16_384;
 
 /// What stands behind a partition's tag, in the order of `scripts/keys.lua`.
-const OF_PARTITION: [&str; 18] = [
+const OF_PARTITION: [&str; 19] = [
     "owner",
     "journal",
     "events",
@@ -31,6 +31,7 @@ const OF_PARTITION: [&str; 18] = [
     "dead",
     "died",
     "reports",
+    "decisions",
 ];
 
 /// An index over all partitions.
@@ -110,6 +111,13 @@ impl Keys {
         self.of(bucket, index.name())
     }
 
+    /// The documents of a space, and the partition whose tag they have. A space's name may have braces too: the first ones
+    /// count.
+    pub(super) fn space(&self, space: &str) -> (Partition, String) {
+        let bucket = self.bucket(space);
+        (bucket, self.of(bucket, &format!("shelf:{space}")))
+    }
+
     /// Where an event's id is kept: whose it is.
     pub(super) fn event(&self, id: &EventId) -> String {
         format!("{}:event:{id}", self.prefix)
@@ -177,6 +185,10 @@ mod tests {
         for partition in keys.all() {
             assert!(keys.set(partition).iter().all(|key| slot(key) == keys.slot(partition)));
             assert_eq!(slot(&keys.index_of(Index::Tickets, partition)), keys.slot(partition));
+        }
+        for space in ["deployments", "kv/router", "{}", "}{:"] {
+            let (bucket, key) = keys.space(space);
+            assert_eq!(slot(&key), keys.slot(bucket));
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ::redis::{Cmd, FromRedisValue};
 use futures::future::join_all;
+use patchbay_model::decision::Decision;
 use patchbay_model::task::DeadLetter;
 use patchbay_model::{Conversation, ConversationId, EventId, MediaId, Task};
 use serde::de::DeserializeOwned;
@@ -211,6 +212,27 @@ impl Shared {
             }
         }
         Ok(records)
+    }
+
+    /// How events of one partition were decided, by their ids.
+    pub(super) async fn decisions(
+        &self,
+        partition: Partition,
+        ids: &[EventId],
+    ) -> Result<Vec<Option<Decision>>, StoreError> {
+        let mut decisions = Vec::with_capacity(ids.len());
+        for piece in ids.chunks(PIECE) {
+            let mut request = ::redis::cmd("HMGET");
+            request.arg(self.keys.of(partition, "decisions"));
+            for id in piece {
+                request.arg(id.as_str());
+            }
+            let found: Vec<Option<Vec<u8>>> = self.read(partition, &request).await?;
+            let found = piece.iter().zip(found);
+            decisions
+                .extend(found.map(|(id, json)| json.and_then(|json| readable(decode("decision about", id, &json)))));
+        }
+        Ok(decisions)
     }
 
     pub(super) async fn events(&self, filter: &EventFilter) -> Result<Vec<EventRecord>, StoreError> {

@@ -53,4 +53,5 @@ scripts! {
     TURN = ["turn"];
     BEAT = ["beat"];
     META = ["meta"];
+    SHELVE = ["shelve"];
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use patchbay_model::decision::Decision;
 use patchbay_model::task::DeadLetter;
 use patchbay_model::{Arrival, Conversation, ConversationId, EventId, Task};
 use serde::{Deserialize, Serialize};
@@ -20,8 +21,11 @@ use crate::{EventRecord, ExportPage, IDS_KEPT, Link, MediaRecord, Partition, Rec
 /// Things in one piece of an export.
 const PIECE: usize = 500;
 
+/// Documents in one piece: each may have a MiB.
+const DOCUMENTS: usize = 16;
+
 /// What a partition's things are called in a cursor, in their order.
-const PARTS: [&str; 12] = [
+const PARTS: [&str; 13] = [
     "events",
     "seen",
     "identities",
@@ -33,6 +37,7 @@ const PARTS: [&str; 12] = [
     "media",
     "dead",
     "reports",
+    "documents",
     "end",
 ];
 
@@ -47,11 +52,13 @@ struct Cursor {
 /// The things of one part, listed once for all its pieces.
 pub(super) type Listing = Option<((u16, usize), std::sync::Arc<Vec<Item>>)>;
 
-/// One thing of a part: its name and its value. An event's value is read when its turn comes.
+/// One thing of a part: its name and its value. The value of an event or a document is read when its turn comes.
 #[derive(Debug)]
 pub(super) enum Item {
     /// An event, and whether it waits.
     Event(EventId, bool),
+    /// Space and key.
+    Document(String, String),
     Ready(Box<Record>),
 }
 
@@ -66,7 +73,8 @@ impl Shared {
             let part = PARTS.get(cursor.part).ok_or_else(wrong)?;
             let listed = self.listed_once(partition, cursor.part, part).await?;
             let rest = listed.get(cursor.offset..).unwrap_or_default();
-            let piece = rest.get(..PIECE.min(rest.len())).unwrap_or_default();
+            let most = if *part == "documents" { DOCUMENTS } else { PIECE };
+            let piece = rest.get(..most.min(rest.len())).unwrap_or_default();
             records = self.pieces(partition, piece).await?;
             cursor.offset += piece.len();
             if cursor.offset >= listed.len() {
@@ -165,6 +173,10 @@ impl Shared {
                 self.all(partition, part, of).await?
             }
             "reports" => self.told(partition).await?.into_iter().map(|report| ready(Record::Report(report))).collect(),
+            "documents" => {
+                let listed = self.list_documents(partition).await?.into_iter();
+                listed.map(|(space, key)| Item::Document(space, key)).collect()
+            }
             _ => Vec::new(),
         })
     }
@@ -192,30 +204,39 @@ impl Shared {
     async fn pieces(&self, partition: Partition, piece: &[Item]) -> Result<Vec<Record>, StoreError> {
         let ids = piece.iter().filter_map(|item| match item {
             Item::Event(id, _) => Some(id.clone()),
-            Item::Ready(_) => None,
+            Item::Document(..) | Item::Ready(_) => None,
         });
         let ids: Vec<_> = ids.collect();
         let mut events = self.records(partition, &ids).await?.into_iter();
-        let records = piece.iter().filter_map(|item| match item {
-            Item::Ready(record) => Some((**record).clone()),
-            Item::Event(_, pending) => {
-                let record = readable(events.next().flatten()?)?;
-                Some(exported(record, *pending))
-            }
-        });
-        Ok(records.collect())
+        let mut decisions = self.decisions(partition, &ids).await?.into_iter();
+        let mut records = Vec::with_capacity(piece.len());
+        for item in piece {
+            records.extend(match item {
+                Item::Ready(record) => Some((**record).clone()),
+                Item::Event(_, pending) => {
+                    let (record, decision) = (events.next().flatten(), decisions.next().flatten());
+                    record.and_then(readable).map(|record| exported(record, *pending, decision))
+                }
+                Item::Document(space, key) => {
+                    let document = self.export_document(space, key).await?;
+                    document.map(|document| Record::Document { space: space.clone(), document })
+                }
+            });
+        }
+        Ok(records)
     }
 
     pub(super) async fn import(&self, records: Vec<Record>) -> Result<(), StoreError> {
-        let mut events: BTreeMap<Partition, Vec<(bool, Entry)>> = BTreeMap::new();
+        let mut events: BTreeMap<Partition, Vec<(bool, Vec<u8>, Entry)>> = BTreeMap::new();
         for record in records {
             match record {
-                Record::Event { conversation, arrival, others, pending, .. } => {
+                Record::Event { conversation, arrival, others, pending, decision, .. } => {
                     let id = arrival.id.clone();
                     self.claim_id(&id, conversation.as_str(), IDS_KEPT.as_secs()).await?;
                     let whose = Whose { conversation, others, claimed: Vec::new(), known: false };
                     let entry = Entry::new(self.place(), &whose, *arrival)?;
-                    events.entry(self.partition_of(&whose.conversation)).or_default().push((pending, entry));
+                    let decision = decision.map(|decision| encode(&decision)).transpose()?.unwrap_or_default();
+                    events.entry(self.partition_of(&whose.conversation)).or_default().push((pending, decision, entry));
                 }
                 other => self.import_one(other).await?,
             }
@@ -223,8 +244,8 @@ impl Shared {
         for (partition, entries) in events {
             for piece in entries.chunks(PIECE) {
                 let mut request = invoke(&IMPORT, self.keys.set(partition));
-                for (pending, entry) in piece {
-                    request.arg(u8::from(*pending));
+                for (pending, decision, entry) in piece {
+                    request.arg(u8::from(*pending)).arg(decision);
                     for argument in &entry.arguments {
                         request.arg(argument);
                     }
@@ -286,6 +307,7 @@ impl Shared {
                 self.read::<u64>(partition, &request).await.map(drop)
             }
             Record::Report(report) => self.import_report(&report).await,
+            Record::Document { space, document } => self.import_document(&space, document).await,
         }
     }
 
@@ -346,7 +368,7 @@ impl Shared {
     }
 }
 
-fn exported(record: EventRecord, pending: bool) -> Record {
+fn exported(record: EventRecord, pending: bool, decision: Option<Decision>) -> Record {
     let event = record.event;
     let arrival = Arrival {
         id: event.id,
@@ -362,5 +384,6 @@ fn exported(record: EventRecord, pending: bool) -> Record {
         arrival: Box::new(arrival),
         others: record.others,
         pending,
+        decision: decision.map(Box::new),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures::future::join_all;
+use patchbay_model::decision::Decision;
 use patchbay_model::task::DeadLetter;
 use patchbay_model::{Conversation, ConversationId, EventId, Task, Timestamp};
 
@@ -38,6 +39,8 @@ impl Shared {
             let oldest = codec::event("that waits longest", &oldest, &[]).ok().map(|record| record.event.received_at);
             stats.oldest_pending = [stats.oldest_pending, oldest].into_iter().flatten().min();
         }
+        let documents = join_all(self.keys.all().map(|bucket| self.count_documents(bucket))).await;
+        stats.documents = documents.into_iter().sum::<Result<u64, _>>()?;
         stats.bytes = self.memory().await;
         Ok(stats)
     }
@@ -58,6 +61,7 @@ impl Shared {
             self.verify_events(partition, &mut found).await?;
             self.verify_state(partition, &mut found).await?;
             self.verify_indexes(partition, &mut found).await?;
+            self.verify_documents(partition, &mut found).await?;
         }
         Ok(found)
     }
@@ -81,6 +85,16 @@ impl Shared {
             }
             if !times.contains(id.as_str()) {
                 found.problems.push(format!("event {id} is in no list"));
+            }
+        }
+        for (id, json) in self.scan(partition, "decisions").await? {
+            found.checked += 1;
+            match decode::<Decision>("decision about", &id, &json) {
+                Err(error) => found.problems.push(error.to_string()),
+                Ok(decision) if decision.event.as_str() != id || !events.contains_key(&id) => {
+                    found.problems.push(format!("a decision is kept for event {id}, which is not, or is another's"));
+                }
+                Ok(_) => {}
             }
         }
         let mut request = ::redis::cmd("ZRANGE");

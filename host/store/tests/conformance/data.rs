@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use patchbay_model::arrival::Profile;
+use patchbay_model::decision::{Considered, Decision, StepResult, StepTaken};
 use patchbay_model::task::{Effect, Lane};
 use patchbay_model::*;
 use patchbay_store::{ClearedTimer, Link, LinkChange, Report, Timer};
@@ -168,5 +169,32 @@ pub(crate) fn report(event: &str, seconds: u64) -> Report {
         detail: "wasm trap: unreachable".into(),
         frames: vec!["router!decide".into()],
         stderr: "panicked".into(),
+    }
+}
+
+/// How an event was decided, in all the ways that there are.
+pub(crate) fn decision(event: &str, note: &str) -> Decision {
+    let step = |plugin: &str, canary, result| {
+        let took = Duration::from_micros(1_234);
+        StepTaken { plugin: plugin.into(), generation: 3, canary, result, took }
+    };
+    let failed = StepResult::Failed { cause: "trap".into(), detail: "unreachable".into(), policy: "skip".into() };
+    let decided = StepResult::Decided { actions: vec!["assign billing".into()], stopped: true };
+    Decision {
+        event: event_id(event),
+        at: START,
+        node: "node-1".into(),
+        attempts: 2,
+        considered: vec![
+            Considered { chain: "nights".into(), passed_over: Some("it is not night".into()) },
+            Considered { chain: "all".into(), passed_over: None },
+        ],
+        steps: vec![
+            step("shadow", false, StepResult::NotInShare),
+            step("guard", false, failed),
+            step("router", true, decided),
+        ],
+        notes: vec![note.into()],
+        took: Duration::from_micros(2_000_001),
     }
 }

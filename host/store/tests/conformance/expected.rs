@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use patchbay_model::decision::Decision;
 use patchbay_model::task::DeadLetter;
 use patchbay_model::{Arrival, ConversationId, EventId, Identity, Route, Task, TaskId, Timestamp};
 use patchbay_store::{ClearedTimer, Commit, Link, LinkChange, Removed, Timer};
+
+use super::plans::Shelving;
 
 /// What the store should hold.
 #[derive(Default)]
@@ -22,6 +25,21 @@ pub(super) struct Model {
     pub(super) timers: BTreeMap<(ConversationId, String), Timer>,
     pub(super) links: BTreeMap<(ConversationId, String), Link>,
     pub(super) tickets: BTreeMap<String, ConversationId>,
+    /// Of events that are kept.
+    pub(super) decisions: BTreeMap<EventId, Decision>,
+    /// By space and key: revision and length.
+    pub(super) documents: BTreeMap<(u8, u8), (u64, u8)>,
+    /// The last revision of each, also of those that are gone.
+    pub(super) revisions: BTreeMap<(u8, u8), u64>,
+}
+
+/// Why nothing is written to the shelf.
+#[derive(Debug, PartialEq)]
+pub(super) enum Refusal {
+    /// The key, and its revision.
+    Conflict(u8, u64),
+    /// What the space would hold.
+    Full(u64),
 }
 
 /// An event that is kept.
@@ -100,6 +118,8 @@ impl Model {
         let waits = |event: &Kept| self.pending.contains(&event.id);
         let before = (self.events.len(), self.dead.len());
         self.events.retain(|event| event.at > events || waits(event));
+        let events = &self.events;
+        self.decisions.retain(|id, _| events.iter().any(|event| event.id == *id));
         let mut removed = Removed::default();
         for event in self.events.iter_mut().filter(|event| event.at <= raw && !self.pending.contains(&event.id)) {
             removed.raw += u64::from(std::mem::take(&mut event.raw));
@@ -144,6 +164,29 @@ impl Model {
         for arrival in &commit.append {
             self.append(arrival);
         }
+        if let Some(decision) = &commit.decision
+            && self.events.iter().any(|event| event.id == decision.event)
+        {
+            self.decisions.insert(decision.event.clone(), decision.clone());
+        }
+    }
+
+    /// What becomes of a write to a space: refused for what is there, or for its size. `None`: it is written.
+    pub(super) fn refuses(&self, shelving: &Shelving) -> Option<Refusal> {
+        let held = |key: u8| self.documents.get(&(shelving.space, key)).copied();
+        for (key, (_, wrong)) in &shelving.writes {
+            if wrong.is_some_and(|wrong| wrong > 0) {
+                return Some(Refusal::Conflict(*key, held(*key).map_or(0, |(revision, _)| revision)));
+            }
+        }
+        let size = |length: u8| u64::from(length) + 1;
+        let of_space = self.documents.iter().filter(|((space, _), _)| *space == shelving.space);
+        let before: u64 = of_space.clone().map(|(_, (_, length))| size(*length)).sum();
+        let stay = of_space.filter(|((_, key), _)| !shelving.writes.contains_key(key));
+        let new = shelving.writes.values().filter_map(|(length, _)| *length);
+        let after = stay.map(|(_, (_, length))| *length).chain(new).map(size).sum();
+        let over = after > before && shelving.quota.is_some_and(|quota| after > u64::from(quota));
+        over.then_some(Refusal::Full(after))
     }
 
     fn change(&mut self, change: &LinkChange) {

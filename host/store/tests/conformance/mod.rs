@@ -4,6 +4,7 @@
 pub(crate) mod appending;
 pub(crate) mod commits;
 pub(crate) mod data;
+pub(crate) mod decisions;
 pub(crate) mod expected;
 pub(crate) mod identities;
 pub(crate) mod lanes;
@@ -15,6 +16,7 @@ pub(crate) mod moves;
 pub(crate) mod nodes;
 pub(crate) mod plans;
 pub(crate) mod records;
+pub(crate) mod shelf;
 pub(crate) mod upkeep;
 
 use std::sync::Arc;
@@ -103,6 +105,19 @@ macro_rules! conformance {
             letters::a_dead_letter_is_found_by_its_task,
             letters::a_dead_letter_is_replaced,
             letters::a_dead_letter_is_settled,
+            decisions::a_decision_is_written_with_its_commit,
+            decisions::a_refused_commit_leaves_no_decision,
+            decisions::an_event_is_decided_again,
+            decisions::a_decision_goes_with_its_event,
+            shelf::a_document_is_written_read_and_removed,
+            shelf::a_document_is_written_only_at_its_revision,
+            shelf::several_writes_are_one,
+            shelf::revisions_grow_over_a_removal,
+            shelf::keys_are_sorted_and_spaces_are_apart,
+            shelf::a_quota_holds,
+            shelf::bodies_are_any_bytes_up_to_the_limit,
+            shelf::of_concurrent_writers_one_wins,
+            shelf::documents_are_kept_counted_and_sound,
             nodes::a_node_that_beats_is_listed,
             nodes::a_burst_is_free_and_then_turns_are_spaced,
             upkeep::stats_count_everything,

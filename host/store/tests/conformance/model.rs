@@ -5,20 +5,21 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use patchbay_model::decision::Decision;
 use patchbay_model::{Arrival, ConversationId, Route, Task, TaskId, Ticket};
 use patchbay_store::{
-    Appended, ClearedTimer, Commit, EventFilter, Lease, LinkChange, Partition, Position, Removed, Retention, Store,
-    StoreError,
+    Appended, ClearedTimer, Commit, DocumentWrite, EventFilter, Lease, LinkChange, Partition, Position, Removed,
+    Retention, Shelved, Store, StoreError,
 };
 use proptest::prelude::prop;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::data::{
-    arrival, at, changed, conversation, conversation_id, dead, event_id, known, phone, task, task_id, ticket,
+    arrival, at, changed, conversation, conversation_id, dead, decision, event_id, known, phone, task, task_id, ticket,
     ticket_route, timer, user,
 };
-use super::expected::Model;
-use super::plans::{Change, NAMES, Operation, Plan, To, operation};
+use super::expected::{Model, Refusal};
+use super::plans::{Change, NAMES, Operation, Plan, Shelving, To, operation};
 use super::{Instance, journal, upkeep};
 
 /// Gives a fresh instance.
@@ -116,6 +117,7 @@ impl Run {
                 }
             }
             Operation::Commit(plan) => self.commit(&store, plan).await,
+            Operation::Shelve(shelving) => self.shelve(&store, &shelving).await,
             Operation::ThinOut(events, raw, letters) => {
                 // The clock stands at day 1: ids are not forgotten, and what is so many steps old is past its time.
                 let now = upkeep::days(1);
@@ -162,6 +164,7 @@ impl Run {
             cleared_timers: plan.clear.iter().map(|(name, how)| self.cleared(&id, *name, *how)).collect(),
             links: plan.link.iter().map(|change| change_of(change, &id, step)).collect(),
             append: plan.append.iter().map(|one| incoming(one, step)).filter(|one| self.follows(one, &lease)).collect(),
+            decision: handled.clone().flatten().map(|(_, event)| Decision { event, ..decision("", &note) }),
             ..Commit::default()
         };
         let answer = store.commit(&lease, commit.clone()).await;
@@ -183,6 +186,41 @@ impl Run {
                 // Without a change to the model.
                 store.commit(&lease, commit).await.unwrap();
             }
+        }
+    }
+
+    async fn shelve(&mut self, store: &Arc<dyn Store>, shelving: &Shelving) {
+        let Shelving { space, writes, quota } = shelving;
+        let body = |length: u8| bytes::Bytes::from(vec![self.step as u8; usize::from(length)]);
+        let revision = |key: u8| self.model.documents.get(&(*space, key)).map_or(0, |(revision, _)| *revision);
+        let list = writes.iter().map(|(key, (length, wrong))| DocumentWrite {
+            key: format!("{key}"),
+            body: length.map(body),
+            expected: wrong.map(|wrong| revision(*key) + u64::from(wrong)),
+        });
+        let name = format!("space {space}");
+        let shelved = store.write_documents(&name, list.collect(), quota.map(u64::from)).await.unwrap();
+        let refusal = self.model.refuses(shelving);
+        match (shelved, refusal) {
+            (Shelved::Conflict { key, found }, Some(expected)) => {
+                assert_eq!(Refusal::Conflict(key.parse().unwrap(), found), expected);
+            }
+            (Shelved::Full { would_be }, Some(expected)) => assert_eq!(Refusal::Full(would_be), expected),
+            (Shelved::Written(revisions), None) => {
+                assert_eq!(revisions.len(), writes.len());
+                for ((key, (length, _)), revision) in writes.iter().zip(revisions) {
+                    let place = (*space, *key);
+                    let Some(length) = length else {
+                        assert_eq!(revision, 0);
+                        self.model.documents.remove(&place);
+                        continue;
+                    };
+                    let last = self.model.revisions.insert(place, revision).unwrap_or_default();
+                    assert!(revision > last, "{revision} after {last}");
+                    self.model.documents.insert(place, (revision, *length));
+                }
+            }
+            (shelved, refusal) => panic!("{shelved:?}, and not {refusal:?}"),
         }
     }
 
@@ -253,6 +291,18 @@ impl Run {
             let id = event_id(&format!("event {number}"));
             let expected = model.events.iter().any(|kept| kept.id == id);
             assert_eq!(store.event(&id).await.unwrap().is_some(), expected);
+            // Some of those that were never there are enough.
+            if expected || number % 8 == 0 {
+                assert_eq!(store.decision(&id).await.unwrap().as_ref(), model.decisions.get(&id));
+            }
+        }
+        for space in 0..2 {
+            let documents = store.documents(&format!("space {space}")).await.unwrap();
+            let documents: Vec<_> =
+                documents.iter().map(|one| (one.key.clone(), one.revision, one.body.len())).collect();
+            let expected = model.documents.iter().filter(|((of, _), _)| *of == space);
+            let expected = expected.map(|((_, key), (at, length))| (format!("{key}"), *at, usize::from(*length)));
+            assert_eq!(documents, expected.collect::<Vec<_>>());
         }
         let letters: BTreeMap<_, _> =
             store.dead_letters(100).await.unwrap().into_iter().map(|letter| (letter.task.id.clone(), letter)).collect();

@@ -8,11 +8,15 @@ use patchbay_store::{
 };
 
 use super::data::{
-    arrival, at, changed, conversation, conversation_id, customer, dead, event_id, known, phone, report, task,
-    ticket_route, timer, user, written,
+    arrival, at, changed, conversation, conversation_id, customer, dead, decision, event_id, known, phone, report,
+    task, ticket_route, timer, user, written,
 };
+use super::shelf::{put, remove};
 use super::upkeep::{days, kept, own_all, thin_out};
-use super::{Instance, journal};
+use super::{Instance, journal, shelf};
+
+/// Spaces, apart from a large one.
+const SPACES: [&str; 2] = ["deployments", "kv/router"];
 
 /// Everything of a store.
 async fn export(store: &Arc<dyn Store>) -> Vec<Record> {
@@ -69,6 +73,7 @@ async fn fill(store: &Arc<dyn Store>) -> Vec<ConversationId> {
         let commit = Commit {
             handled: Some(record.position),
             conversation: Some((version, conversation(&a, &format!("{version}")))),
+            decision: Some(decision(&format!("a{version}"), "")),
             ..Commit::default()
         };
         store.commit(&lease(&a), commit).await.unwrap();
@@ -96,6 +101,15 @@ async fn fill(store: &Arc<dyn Store>) -> Vec<ConversationId> {
     for lease in leases {
         store.release(lease).await.unwrap();
     }
+    // More than one page of them, of all sizes.
+    for n in 0_u8..12 {
+        shelf::written(store, "components", vec![put(&format!("{n}"), vec![n; 900_000])]).await;
+    }
+    for space in SPACES {
+        let writes = (0_u8..40).map(|n| put(&format!("{n}"), vec![n; usize::from(n)]));
+        shelf::written(store, space, writes.chain([put("gone", "1")]).collect()).await;
+        shelf::written(store, space, vec![remove("gone")]).await;
+    }
     ids
 }
 
@@ -117,6 +131,13 @@ async fn are_equal(one: &Arc<dyn Store>, other: &Arc<dyn Store>, ids: &[Conversa
         assert_eq!(bare(one.events(&of).await.unwrap()), bare(other.events(&of).await.unwrap()));
         assert_eq!(one.conversation(id).await.unwrap(), other.conversation(id).await.unwrap());
         assert_eq!(one.links(id).await.unwrap(), other.links(id).await.unwrap());
+    }
+    for n in 0..40 {
+        let id = event_id(&format!("a{n}"));
+        assert_eq!(one.decision(&id).await.unwrap(), other.decision(&id).await.unwrap());
+    }
+    for space in SPACES.into_iter().chain(["components"]) {
+        assert!(one.documents(space).await.unwrap() == other.documents(space).await.unwrap(), "of {space}");
     }
     assert_eq!(one.dead_letters(99).await.unwrap(), other.dead_letters(99).await.unwrap());
     assert_eq!(one.reports(99).await.unwrap(), other.reports(99).await.unwrap());
@@ -162,6 +183,12 @@ pub(crate) async fn an_export_makes_an_equal_store(one: &mut impl Instance, othe
     are_equal(&store, &copy, &ids).await;
 
     // Both go on alike.
+    let last = store.documents("deployments").await.unwrap().iter().map(|document| document.revision).max().unwrap();
+    for store in [&store, &copy] {
+        let next = shelf::written(store, "deployments", vec![put("next", "1")]).await[0];
+        assert!(next > last, "{next} after {last}");
+        shelf::written(store, "deployments", vec![remove("next")]).await;
+    }
     let next = vec![
         known("a0", &ids[0]),
         known("a39", &ids[0]),

@@ -1,5 +1,7 @@
 //! Random operations, in numbers.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 /// Few names, so that operations meet.
@@ -45,12 +47,23 @@ pub(crate) struct Plan {
     pub(crate) twice: bool,
 }
 
+/// A write to one space.
+#[derive(Clone, Debug)]
+pub(crate) struct Shelving {
+    pub(crate) space: u8,
+    /// By key: the length of the body, if it is not to be removed, and by how much the expected revision is wrong, if one
+    /// is expected.
+    pub(crate) writes: BTreeMap<u8, (Option<u8>, Option<u8>)>,
+    pub(crate) quota: Option<u8>,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum Operation {
     Append(Vec<(u8, To)>),
     Commit(Plan),
     /// So many steps after the beginning is past its time: for events, raw JSON, dead letters.
     ThinOut(u8, u8, u8),
+    Shelve(Shelving),
     Reopen,
 }
 
@@ -98,11 +111,18 @@ fn plan() -> impl Strategy<Value = Plan> {
     )
 }
 
+fn shelving() -> impl Strategy<Value = Shelving> {
+    let write = (prop::option::weighted(0.7, 0u8..30), prop::option::of(prop_oneof![5 => Just(0u8), 1 => 1u8..3]));
+    let writes = prop::collection::btree_map(0..NAMES, write, 1..4);
+    (0u8..2, writes, prop::option::of(0u8..70)).prop_map(|(space, writes, quota)| Shelving { space, writes, quota })
+}
+
 pub(crate) fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         4 => arrivals(4).prop_map(Operation::Append),
         8 => plan().prop_map(Operation::Commit),
         1 => (0u8..30, 0u8..30, 0u8..30).prop_map(|(events, raw, letters)| Operation::ThinOut(events, raw, letters)),
+        3 => shelving().prop_map(Operation::Shelve),
         1 => Just(Operation::Reopen),
     ]
 }

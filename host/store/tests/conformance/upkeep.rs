@@ -129,6 +129,7 @@ pub(crate) async fn stats_count_everything(instance: &mut impl Instance) {
         media: 1,
         dead_letters: 1,
         reports: 2,
+        documents: 0,
         bytes: full.bytes,
         free_bytes: full.free_bytes,
     };

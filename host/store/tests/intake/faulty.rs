@@ -221,6 +221,9 @@ impl Store for Faulty {
     async fn event(&self, _: &EventId) -> Result<Option<EventRecord>, StoreError> {
         lost()
     }
+    async fn decision(&self, _: &EventId) -> Result<Option<decision::Decision>, StoreError> {
+        lost()
+    }
     async fn events(&self, _: &EventFilter) -> Result<Vec<EventRecord>, StoreError> {
         lost()
     }
@@ -235,7 +238,21 @@ impl Store for Faulty {
     }
 }
 
-impl patchbay_store::Shelf for Faulty {}
+#[async_trait]
+impl Shelf for Faulty {
+    async fn document(&self, _: &str, _: &str) -> Result<Option<Document>, StoreError> {
+        lost()
+    }
+    async fn document_keys(&self, _: &str) -> Result<Vec<String>, StoreError> {
+        lost()
+    }
+    async fn documents(&self, _: &str) -> Result<Vec<Document>, StoreError> {
+        lost()
+    }
+    async fn write_documents(&self, _: &str, _: Vec<DocumentWrite>, _: Option<u64>) -> Result<Shelved, StoreError> {
+        lost()
+    }
+}
 
 #[async_trait]
 impl Upkeep for Faulty {

@@ -10,6 +10,7 @@ use wasip2::io::poll::{Pollable, poll};
 use wasip2::io::streams::{OutputStream, StreamError};
 
 use crate::bindings::handler::patchbay::plugin::{blobs, context, uploads};
+use crate::bindings::handler::wasi::keyvalue::store::{self, Bucket};
 use crate::http::{Answer, SendError, Sent};
 use crate::{Level, MediaReader, Period, Timestamp, Upload};
 
@@ -54,6 +55,35 @@ impl Host {
         blobs::open(id).map(MediaReader::owned)
     }
 
+    pub(crate) fn kept(&self, key: &str) -> Result<Option<Vec<u8>>, String> {
+        bucket()?.get(key).map_err(why)
+    }
+
+    pub(crate) fn is_kept(&self, key: &str) -> Result<bool, String> {
+        bucket()?.exists(key).map_err(why)
+    }
+
+    pub(crate) fn keep(&self, key: &str, value: &[u8]) -> Result<(), String> {
+        bucket()?.set(key, value).map_err(why)
+    }
+
+    pub(crate) fn forget(&self, key: &str) -> Result<(), String> {
+        bucket()?.delete(key).map_err(why)
+    }
+
+    pub(crate) fn kept_keys(&self) -> Result<Vec<String>, String> {
+        let bucket = bucket()?;
+        let (mut all, mut cursor) = (Vec::new(), None);
+        loop {
+            let mut page = bucket.list_keys(cursor).map_err(why)?;
+            all.append(&mut page.keys);
+            cursor = page.cursor;
+            if cursor.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
     pub(crate) fn upload(&self, upload: Upload<'_>) -> Result<Answer, String> {
         let request =
             uploads::Request { method: upload.method, url: upload.url, headers: upload.headers, body: upload.parts };
@@ -85,6 +115,19 @@ impl Host {
             Some(Ok(Err(code))) => Err(broken(&code)),
             Some(Err(())) | None => Err(SendError::Broken("the host gave no answer".into())),
         }
+    }
+}
+
+/// The plugin's keys and values.
+fn bucket() -> Result<Bucket, String> {
+    store::open("default").map_err(why)
+}
+
+fn why(error: store::Error) -> String {
+    match error {
+        store::Error::NoSuchStore => "there is no such bucket".to_owned(),
+        store::Error::AccessDenied => "it is not granted".to_owned(),
+        store::Error::Other(why) => why,
     }
 }
 

@@ -15,6 +15,7 @@ pub fn customer() -> Customer {
         id: "cu_1".into(),
         phone: Some("447700900001".into()),
         user_id: None,
+        group: None,
         username: None,
         name: Some("Ada".into()),
         locale: None,
@@ -38,6 +39,8 @@ pub fn conversation() -> Conversation {
         tickets: Vec::new(),
         window_until: Some(NOW + WINDOW),
         human: false,
+        no_marketing: false,
+        standby: false,
     }
 }
 
@@ -47,10 +50,16 @@ pub fn event(body: Body) -> Event {
     Event { id: "ev_1".into(), occurred_at: NOW, received_at: NOW, conversation: conversation(), body }
 }
 
+/// A message that answers no other.
+#[must_use]
+pub fn message(content: Content) -> Message {
+    Message { id: "wamid.1".into(), content, reply_to: None, forwarded: false, referral: None, author: None }
+}
+
 /// The customer sent this.
 #[must_use]
 pub fn message_event(content: Content) -> Event {
-    event(Body::Message(Message { id: "wamid.1".into(), content, reply_to: None, forwarded: false, referral: None }))
+    event(Body::Message(message(content)))
 }
 
 /// The customer wrote this.

@@ -18,6 +18,7 @@
 
 mod build;
 mod http;
+mod store;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ use serde::de::DeserializeOwned;
 use sha1::Sha1;
 use sha2::Sha256;
 
-pub use self::build::{conversation, customer, draft, entry, event, media, message_event, text_event, ticket};
+pub use self::build::{conversation, customer, draft, entry, event, media, message, message_event, text_event, ticket};
 pub use self::http::{Expectation, FakeHttp, Recorded};
 use crate::bindings::handler::patchbay::plugin::uploads::Part;
 use crate::http::{Answer, SendError, Sent};
@@ -56,6 +57,7 @@ struct State {
     now: Timestamp,
     secrets: BTreeMap<String, Vec<u8>>,
     media: BTreeMap<String, Vec<u8>>,
+    store: BTreeMap<String, Vec<u8>>,
     http: FakeHttp,
     log: Vec<(Level, String)>,
 }
@@ -67,7 +69,7 @@ impl Default for FakeHost {
 }
 
 impl FakeHost {
-    /// A host at [`NOW`], in the first attempt, that expects no requests and knows neither secrets nor media.
+    /// A host at [`NOW`], in the first attempt, that expects no requests and knows neither secrets, media nor keys.
     #[must_use]
     pub fn new() -> Self {
         let state = State {
@@ -75,6 +77,7 @@ impl FakeHost {
             now: NOW,
             secrets: BTreeMap::new(),
             media: BTreeMap::new(),
+            store: BTreeMap::new(),
             http: FakeHttp::new(),
             log: Vec::new(),
         };
@@ -116,18 +119,37 @@ impl FakeHost {
         self
     }
 
+    /// Keeps a value under a key, as if an earlier call had written it.
+    #[must_use]
+    pub fn stored(self, key: &str, value: impl Into<Vec<u8>>) -> Self {
+        self.host.state.borrow_mut().store.insert(key.into(), value.into());
+        self
+    }
+
     /// What the plugin's functions take.
     #[must_use]
     pub fn context(&self) -> Context {
         Context { host: self.host.clone() }
     }
 
-    /// Calls a handler as the gateway would, its settings read from JSON.
+    /// Calls a handler as the gateway would, its settings read from JSON. What it wrote into its store is kept if it did
+    /// not fail.
     ///
     /// # Errors
     /// The handler's failure, or what is wrong with the settings.
     pub fn handle<H: Handler>(&self, settings: &serde_json::Value, event: &Event) -> Result<Outcome, Failure> {
-        H::handle(&self::settings(settings)?, event, &self.context())
+        let before = self.store();
+        let answer = H::handle(&self::settings(settings)?, event, &self.context());
+        if answer.is_err() {
+            self.host.state.borrow_mut().store = before;
+        }
+        answer
+    }
+
+    /// The keys and values that the plugin has written so far, and those that were there before.
+    #[must_use]
+    pub fn store(&self) -> BTreeMap<String, Vec<u8>> {
+        self.host.state.borrow().store.clone()
     }
 
     /// The requests that were made so far.

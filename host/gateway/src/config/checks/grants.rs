@@ -6,7 +6,7 @@ use url::{Host, Url};
 use super::Check;
 use super::values::is_loopback;
 use crate::config::forms::sounds_secret;
-use crate::config::{HttpGrant, Plugin};
+use crate::config::{Credential, HttpGrant, Plugin};
 
 /// The port that says that http:// was meant.
 const HTTP_PORT: u16 = 80;
@@ -16,6 +16,19 @@ const CREDENTIAL_FIX: &str =
 
 pub(super) fn check(check: &mut Check<'_>) {
     let config = check.config;
+    for (name, credential) in &config.credentials {
+        let key = format!("credentials.{name}");
+        if let Some((token_url, private_network)) = credential.token_endpoint() {
+            token_endpoint(check, &key, token_url, private_network);
+        }
+        if let Credential::OAuth2JwtBearer { issuer: None, client_id: None, .. } = credential {
+            check.error(
+                &format!("{key}.issuer"),
+                "the statement does not say who makes it",
+                "write issuer = \"…\" (the client's id, or the service account's address), or client_id",
+            );
+        }
+    }
     for (name, plugin) in &config.plugins {
         for (index, grant) in plugin.grants.http.iter().enumerate() {
             grant_alone(check, &format!("plugins.{name}.grants.http[{index}]"), grant);
@@ -27,6 +40,33 @@ pub(super) fn check(check: &mut Check<'_>) {
                 secret_setting(check, &key, setting);
             }
         }
+    }
+}
+
+/// Tokens and secrets go to this address.
+fn token_endpoint(check: &mut Check<'_>, key: &str, token_url: &str, private_network: bool) {
+    let key = format!("{key}.token_url");
+    let Ok(url) = Url::parse(token_url) else { return };
+    let loopback = is_loopback(url.host());
+    let private = loopback || url.host().is_some_and(|host| is_private(&host.to_owned()));
+    if !private_network && private {
+        check.error(
+            &key,
+            "the token endpoint is at an address of a private network or of this machine, which is not allowed here",
+            "add private_network = true",
+        );
+    } else if !private_network && url.scheme() == "http" {
+        check.error(
+            &key,
+            "over http:// anybody on the way can read the credential and its tokens",
+            "write https://, or add private_network = true if the network in between is yours",
+        );
+    } else if url.scheme() == "http" && !loopback {
+        check.warning(
+            &key,
+            "over http:// the credential and its tokens can be read on the way",
+            "write https://, unless the network in between is yours",
+        );
     }
 }
 

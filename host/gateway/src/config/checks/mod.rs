@@ -2,9 +2,11 @@
 
 mod grants;
 mod references;
+mod rules;
 mod store;
 mod values;
 
+use super::plugin::PRIVATE_KEY;
 use super::problem::Severity;
 use super::shape::Findings;
 use super::tree::Node;
@@ -15,6 +17,7 @@ pub(super) fn check(config: &Config, tree: &Node, secrets: Secrets<'_>, findings
     let mut check = Check { config, tree, findings };
     values::check(&mut check);
     references::check(&mut check);
+    rules::check(&mut check);
     grants::check(&mut check);
     store::check(&mut check);
     if let Secrets::Required(lookup) = secrets {
@@ -47,7 +50,10 @@ fn check_secrets(check: &mut Check<'_>, lookup: secret::Lookup<'_>) {
         if check.findings.is_broken(&key) {
             continue;
         }
-        match reference.resolve_with(lookup) {
+        let several_lines = key.starts_with("credentials.") && key.ends_with(PRIVATE_KEY);
+        let resolved =
+            if several_lines { reference.resolve_lines_with(lookup) } else { reference.resolve_with(lookup) };
+        match resolved {
             Err(error) => {
                 check.error(&key, error.to_string(), error.fix());
             }

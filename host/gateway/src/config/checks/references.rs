@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::Check;
-use crate::config::routing::covers;
+use crate::config::rules::covers;
 use crate::config::shape::nearest;
 use crate::config::{Chain, Source};
 
@@ -53,12 +53,15 @@ fn names(check: &mut Check<'_>) {
             let message = format!("there is no desk `{}`", fallback.desk);
             check.error(&format!("chains[{index}].fallback.desk"), message, fix);
         }
-        for (place, channel) in chain.matches.channels.iter().enumerate() {
+        let not = chain.matches.not.as_ref();
+        let unwanted = not.into_iter().flat_map(|not| not.channels.iter().enumerate());
+        let listed = chain.matches.channels.iter().enumerate().map(|place| ("match", place));
+        for (table, (place, channel)) in listed.chain(unwanted.map(|place| ("match.not", place))) {
             let numbers = config.whatsapp.numbers.iter().map(|number| number.name.as_str());
             if !numbers.clone().any(|name| name == channel) {
                 let fix = instead(channel, numbers, "[[whatsapp.numbers]] with that name");
                 check.error(
-                    &format!("chains[{index}].match.channels[{place}]"),
+                    &format!("chains[{index}].{table}.channels[{place}]"),
                     format!("there is no number `{channel}`"),
                     fix,
                 );
@@ -100,6 +103,8 @@ fn sources(check: &mut Check<'_>) {
                     check.error(&key, message, fix);
                 }
             }
+            // Whether it is there, the registry says when the gateway starts.
+            Source::Registry(_) => {}
         }
     }
 }
@@ -201,6 +206,9 @@ fn chains(check: &mut Check<'_>) {
 /// Whether every event that `later` matches is one of `before`.
 fn swallows(before: &Chain, later: &Chain) -> bool {
     let (wide, narrow) = (&before.matches, &later.matches);
+    if !wide.is_plain() {
+        return false;
+    }
     let channels = wide.channels.is_empty()
         || (!narrow.channels.is_empty() && narrow.channels.iter().all(|channel| wide.channels.contains(channel)));
     channels && narrow.kinds.iter().all(|kind| wide.kinds.iter().any(|prefix| covers(prefix, kind)))

@@ -13,6 +13,11 @@ const MEMORY_MOST: Size = Size::mebibytes(256);
 /// The least that a plugin can be given: a guest's own start needs about as much.
 const MEMORY_LEAST: Size = Size::mebibytes(1);
 
+/// The least quota of keys and values that means anything.
+const KEYVALUE_LEAST: Size = Size::bytes(1 << 10);
+/// The most that a plugin may keep in the store, which is no file server.
+const KEYVALUE_MOST: Size = Size::mebibytes(64);
+
 pub(super) fn check(check: &mut Check<'_>) {
     let config = check.config;
     for (key, value, least, most) in periods(config) {
@@ -104,6 +109,9 @@ fn sizes(config: &Config) -> Vec<(String, Size, Size, Size)> {
     for (name, plugin) in &config.plugins {
         let memory = plugin.limits.memory;
         found.extend(memory.map(|memory| (format!("plugins.{name}.limits.memory"), memory, MEMORY_LEAST, MEMORY_MOST)));
+        let quota = plugin.grants.keyvalue;
+        let key = format!("plugins.{name}.grants.keyvalue");
+        found.extend(quota.map(|quota| (key, quota, KEYVALUE_LEAST, KEYVALUE_MOST)));
     }
     found
 }

@@ -1,9 +1,11 @@
 //! Text that has a form: what it looks like, and what to write when it does not.
 
 mod network;
+mod routing;
 
 use std::str::FromStr;
 
+use patchbay_artefact::Reference;
 use tracing_subscriber::EnvFilter;
 
 use super::plugin::Source;
@@ -28,7 +30,7 @@ pub(super) struct Form {
 }
 
 /// All forms.
-pub(super) const FORMS: [Form; 18] = [
+pub(super) const FORMS: [Form; 23] = [
     Form { name: "period", pattern: "^[0-9]+(ms|s|m|h|d)$", check: period },
     Form { name: "size", pattern: "^[0-9]+(B|KiB|MiB|GiB)$", check: size },
     Form { name: "secret", pattern: "^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$", check: secret },
@@ -46,6 +48,11 @@ pub(super) const FORMS: [Form; 18] = [
     Form { name: "header-name", pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", check: network::header_name },
     Form { name: "secret-name", pattern: "^[A-Za-z0-9._-]{1,64}$", check: secret_name },
     Form { name: "kind", pattern: "^[a-z]+(\\.[A-Za-z0-9_-]+)*$", check: kind },
+    Form { name: "pattern", pattern: "^.+$", check: routing::pattern },
+    Form { name: "hours", pattern: "^[0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9]$", check: routing::hours },
+    Form { name: "time-zone", pattern: "^[A-Za-z]+([/_+-][A-Za-z0-9]+)*$", check: routing::time_zone },
+    Form { name: "share", pattern: "^[0-9]{1,3}(\\.[0-9]{1,2})?%$", check: routing::share },
+    Form { name: "phone-prefix", pattern: "^[0-9]{1,15}$", check: routing::phone_prefix },
     Form { name: "filter", pattern: "^.+$", check: filter },
 ];
 
@@ -150,6 +157,9 @@ fn source(text: &str, _: &str) -> Result<(), Refusal> {
     if Source::from_str(text).is_ok() {
         return Ok(());
     }
+    if let Err(problem) = text.strip_prefix("oci:").map_or(Ok(()), |name| name.parse::<Reference>().map(drop)) {
+        return refuse(problem.to_string(), "write \"oci:HOST/REPOSITORY:TAG\", or a digest: …@sha256:…".to_owned());
+    }
     let meant = match text {
         _ if patchbay_builtin::names().contains(&text) => format!("builtin:{text}"),
         _ if text.ends_with(".wasm") => format!("file:{}", text.rsplit("://").next().unwrap_or(text)),
@@ -157,7 +167,7 @@ fn source(text: &str, _: &str) -> Result<(), Refusal> {
     };
     refuse(
         format!("`{text}` does not say where the plugin comes from"),
-        format!("write \"builtin:NAME\" or \"file:PATH\", for example \"{meant}\""),
+        format!("write \"builtin:NAME\", \"file:PATH\" or \"oci:HOST/REPOSITORY:TAG\", for example \"{meant}\""),
     )
 }
 
@@ -283,6 +293,15 @@ mod tests {
             ("kind", "mesage", "\"message\""),
             ("kind", "message.*", "\"message\""),
             ("filter", "verbose", "\"info\""),
+            ("hours", "9-17", "\"09:00-17:00\""),
+            ("hours", "9:30 am - 5pm", "\"09:30-17:00\""),
+            ("hours", "25:00-26:00", "\"09:00-17:30\""),
+            ("share", "20", "\"20%\""),
+            ("share", "20 %", "\"20%\""),
+            ("share", "half", "\"20%\""),
+            ("time-zone", "Berlin", "\"Europe/Berlin\""),
+            ("phone-prefix", "+49", "\"49\""),
+            ("pattern", "order (\\d+", "'order \\d{6}'"),
         ] {
             let fix = fix(form, text).unwrap_or_else(|| panic!("{form} takes {text}"));
             assert!(fix.contains(meant), "{form} {text}: {fix}");

@@ -129,3 +129,38 @@ fn grants_that_cannot_work() {
     assert!(grant("host = \"10.0.0.1\"").contains("error 17:8 plugins.acknowledge.grants.http[0].host"));
     assert!(grant("host = \"a.b\"\nports = [80]").contains("port 80 speaks http://"));
 }
+
+#[test]
+fn rules_that_say_nothing_or_cannot_be_met() {
+    for (rule, severity, expected) in [
+        ("match.not = {}", "error", "`not` is empty: the chain `default` decides about nothing"),
+        ("match.not.time = {}", "error", "`time` says nothing but where (UTC)"),
+        ("match.time.time_zone = \"Europe/Berlin\"", "error", "`time` says nothing but where (Europe/Berlin)"),
+        ("match.content = {}", "warning", "`content` says nothing"),
+        ("match.content.words = [\"?!\"]", "error", "chains[0].match.content.words[0] | `?!` has no letter or digit"),
+        ("match.content = { media = [\"image\"], has_media = false }", "error", "nothing is both"),
+        ("match.not.channels = [\"sales\"]", "error", "chains[0].match.not.channels[0] | there is no number `sales`"),
+        ("match.content.pattern = '(a'", "error", "is not a pattern: unclosed group"),
+        ("match.time.between = [\"9-17\"]", "error", "write \"09:00-17:00\""),
+        ("match.time.days = [\"monday\"]", "error", "does not take `monday`"),
+        ("match.attributes.tier = 1", "error", "`tier` takes "),
+        ("match.content = { has_media = true, word = \"x\" }", "error", "write `words`"),
+    ] {
+        let found = only(&format!("{rule}\n"));
+        assert!(found.starts_with(severity) && found.contains(expected), "{found}");
+    }
+    let share = instead("plugin = \"acknowledge\"", "plugin = \"acknowledge\", share = \"20\"");
+    assert!(share.contains("`20` is not a share | write \"20%\""), "{share}");
+    let parks = "plugin = \"acknowledge\", on_failure = \"park\"";
+    let text = GOOD.replace("plugin = \"acknowledge\"", parks);
+    assert_eq!(problems(&text), Vec::<String>::new());
+}
+
+#[test]
+fn a_chain_with_more_conditions_swallows_none() {
+    let narrow = "match.content.words = [\"x\"]\n[[chains]]\nname = \"rest\"\nsteps = [{ plugin = \"acknowledge\" }]\n";
+    assert_eq!(problems(&format!("{GOOD}{narrow}")), Vec::<String>::new());
+    let shown =
+        only("[[chains]]\nname = \"late\"\nmatch.content.words = [\"x\"]\nsteps = [{ plugin = \"acknowledge\" }]\n");
+    assert!(shown.contains("`late` never decides"), "{shown}");
+}

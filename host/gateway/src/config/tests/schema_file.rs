@@ -45,6 +45,9 @@ fn the_schema_refuses_what_check_refuses() {
         ("builtin:acknowledge", "acknowledge"),
         ("plugin = \"acknowledge\"", "plugin = \"acknowledge\", timeout = \"soon\""),
         ("plugin = \"acknowledge\"", "plugin = \"acknowledge\", on_failure = \"panic\""),
+        ("plugin = \"acknowledge\"", "plugin = \"acknowledge\", share = \"half\""),
+        ("name = \"default\"", "name = \"default\"\nmatch.time.between = [\"9-17\"]"),
+        ("name = \"default\"", "name = \"default\"\nmatch.attributes.tier = 1"),
         ("[plugins.acknowledge]", "[plugins.Acknowledge]"),
         ("[whatsapp]", "[store.redis]\naddresses = [\"redis\"]\n[whatsapp]"),
     ] {

@@ -9,17 +9,23 @@ use patchbay_model::task::Lane;
 use patchbay_model::{Attributes, Conversation, Effect, Failure, Private, Task, TaskId, Timestamp};
 use patchbay_runtime::{Call, CallError, Cause, Mode, Plugin};
 use patchbay_store::{Link, LinkChange, StoreError};
+use tokio::time::Instant;
 
 use super::files::with_files;
 use super::{Done, Failed, Fault};
 use crate::engine::chain::to_report;
 use crate::engine::owner::Owner;
+use crate::engine::slot::Pinned;
 use crate::engine::words;
 
 pub(super) async fn execute(owner: &Arc<Owner>, task: &Task, repeated: bool) -> Result<Done, Failed> {
     let shared = owner.shared();
     let Lane::Desk(desk) = &task.lane else { return Err(misplaced(task)) };
-    let Some(line) = shared.options.desks.get(desk) else { return Err(misplaced(task)) };
+    let routing = shared.routing();
+    let Some(line) = routing.desks.get(desk) else { return Err(Failed::not_configured(&task.lane)) };
+    // One generation for the whole of a try.
+    let pinned = line.slot.pin(&task.conversation);
+    let Some(plugin) = pinned.handler.plugin() else { return Err(misplaced(task)) };
     let call = Call {
         subject: task.id.to_string(),
         attempt: task.attempts + 1,
@@ -30,7 +36,7 @@ pub(super) async fn execute(owner: &Arc<Owner>, task: &Task, repeated: bool) -> 
         desk: Some(desk.clone()),
     };
     let asked_in_vain = AtomicBool::new(false);
-    let verbs = Verbs { owner, plugin: &line.plugin, call, desk, task, repeated, asked_in_vain };
+    let verbs = Verbs { owner, plugin, pinned: &pinned, call, desk, task, repeated, asked_in_vain };
     let link = shared.store.link(&task.conversation, desk).await.map_err(not_read)?;
     let links = match (&task.effect, link) {
         (Effect::CreateTicket { subject, fields, entries }, None) => {
@@ -43,8 +49,7 @@ pub(super) async fn execute(owner: &Arc<Owner>, task: &Task, repeated: bool) -> 
         }
         (Effect::AddEntry { entry }, None) => vec![verbs.open_with(entry.clone()).await?],
         (Effect::UpdateTicket { fields }, Some(link)) => {
-            let updated = line.plugin.update_ticket(task.id.as_str(), &link.ticket, fields, &verbs.call).await;
-            let ticket = updated.map_err(|error| broken(error, verbs.call.now))?;
+            let ticket = verbs.ask(plugin.update_ticket(task.id.as_str(), &link.ticket, fields, &verbs.call)).await?;
             vec![verbs.written(Some(&link), Added { entry: None, ticket })]
         }
         // The ticket that is to come gets the conversation's fields by itself.
@@ -58,6 +63,7 @@ pub(super) async fn execute(owner: &Arc<Owner>, task: &Task, repeated: bool) -> 
 struct Verbs<'a> {
     owner: &'a Arc<Owner>,
     plugin: &'a Plugin,
+    pinned: &'a Pinned,
     call: Call,
     desk: &'a str,
     task: &'a Task,
@@ -90,7 +96,7 @@ impl Verbs<'_> {
             ready.push(with_files(self.owner, entry).await.map_err(not_read)?);
         }
         let draft = Draft { subject, conversation, tickets, fields, entries: ready };
-        let added = self.plugin.create_ticket(key, &draft, &self.call).await.map_err(|error| self.broken(error))?;
+        let added = self.ask(self.plugin.create_ticket(key, &draft, &self.call)).await?;
         Ok(self.written(None, added))
     }
 
@@ -126,16 +132,15 @@ impl Verbs<'_> {
 
     async fn add(&self, key: &str, link: &Link, entry: Entry, repeated: bool) -> Result<LinkChange, Failed> {
         if repeated {
-            let found = self.plugin.find_entry(key, &link.ticket, &self.call).await;
-            if let Some(found) = found.map_err(|error| self.broken(error))? {
+            if let Some(found) = self.ask(self.plugin.find_entry(key, &link.ticket, &self.call)).await? {
                 tracing::info!(task = %self.task.id, "an earlier try had written the entry");
                 return Ok(self.written(Some(link), found));
             }
             self.asked_in_vain.store(true, Ordering::Relaxed);
         }
         let entry = with_files(self.owner, entry).await.map_err(not_read)?;
-        let added = self.plugin.add_entry(key, &link.ticket, &entry, &self.call).await;
-        Ok(self.written(Some(link), added.map_err(|error| self.broken(error))?))
+        let added = self.ask(self.plugin.add_entry(key, &link.ticket, &entry, &self.call)).await?;
+        Ok(self.written(Some(link), added))
     }
 
     async fn add_all(&self, mut link: Link, entries: &[Entry]) -> Result<Vec<LinkChange>, Failed> {
@@ -151,7 +156,7 @@ impl Verbs<'_> {
     }
 
     async fn find_ticket(&self, key: &str) -> Result<Option<Added>, Failed> {
-        self.plugin.find_ticket(key, &self.call).await.map_err(|error| self.broken(error))
+        self.ask(self.plugin.find_ticket(key, &self.call)).await
     }
 
     async fn conversation(&self) -> Result<Conversation, Failed> {
@@ -168,8 +173,12 @@ impl Verbs<'_> {
         LinkChange::Written { conversation: self.task.conversation.clone(), ticket, read, entry: added.entry }
     }
 
-    fn broken(&self, error: CallError) -> Failed {
-        broken(error, self.call.now)
+    /// Waits for a verb's answer, and takes note of how the call went.
+    async fn ask<T>(&self, verb: impl Future<Output = Result<T, CallError>>) -> Result<T, Failed> {
+        let begun = Instant::now();
+        let answer = verb.await;
+        self.pinned.observe(answer.as_ref().err(), begun.elapsed());
+        answer.map_err(|error| broken(error, self.call.now))
     }
 }
 

@@ -47,6 +47,14 @@ pub enum Fault {
     Ours,
 }
 
+impl Failed {
+    /// A reload has just taken the lane away: the task waits until it is back.
+    pub(super) fn not_configured(lane: &Lane) -> Self {
+        let failure = Failure::retry(format!("the lane {lane} is not configured now"));
+        Self { failure, report: None, fault: Fault::Ours }
+    }
+}
+
 impl From<Failure> for Failed {
     fn from(failure: Failure) -> Self {
         Self { failure, report: None, fault: Fault::Target }

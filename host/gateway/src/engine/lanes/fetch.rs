@@ -19,9 +19,8 @@ pub(super) async fn execute(owner: &Arc<Owner>, task: &Task) -> Result<Done, Fai
     let shared = owner.shared();
     let misplaced = || Failure::permanent(format!("`{}` is no effect of the lane {}", task.effect.kind(), task.lane));
     let Lane::Media(channel) = &task.lane else { return Err(misplaced().into()) };
-    let Some(line) = shared.options.channels.get(channel) else {
-        return Err(misplaced().into());
-    };
+    let routing = shared.routing();
+    let Some(line) = routing.channels.get(channel) else { return Err(Failed::not_configured(&task.lane)) };
     let Effect::FetchMedia { message, media } = &task.effect else {
         return Err(misplaced().into());
     };

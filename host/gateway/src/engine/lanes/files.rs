@@ -24,7 +24,7 @@ pub(super) async fn wait(owner: &Arc<Owner>, task: &mut Task) -> ControlFlow<()>
         return ControlFlow::Continue(());
     }
     let wait = match &task.lane {
-        Lane::Desk(desk) => owner.shared().options.desks.get(desk).map(|desk| desk.media_wait),
+        Lane::Desk(desk) => owner.shared().routing().desks.get(desk).map(|desk| desk.media_wait),
         _ => None,
     };
     let until = task.created_at.after(wait.unwrap_or_default());

@@ -106,6 +106,14 @@ impl Gate {
         Some(Pass { gate: self, shut: inner.shut, open: true })
     }
 
+    /// Ends the pause: the next call is the one that sees.
+    pub fn try_now(&self) {
+        if let State::Shut { until, .. } = &mut self.lock().state {
+            *until = Instant::now();
+        }
+        self.changed.notify_waiters();
+    }
+
     /// How many calls have worked since the start.
     pub fn worked(&self) -> u64 {
         self.lock().worked
@@ -227,6 +235,18 @@ mod tests {
         let start = Instant::now();
         gate.opened().await;
         assert!(start.elapsed() >= REFUSED_FIRST * 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_can_be_tried_before_its_pause_is_over() {
+        let gate = Gate::default();
+        gate.try_now();
+        assert!(record(&gate, Verdict::Refused("190".into())));
+        assert!(gate.try_pass().is_none());
+        gate.try_now();
+        gate.opened().await;
+        gate.try_pass().expect("the probe").record(Verdict::Works);
+        assert_eq!(gate.trouble(), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -18,16 +18,17 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use patchbay_model::task::Lane;
 use patchbay_model::{Effect, Failure, Task};
 use patchbay_store::Pace;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 pub use self::effects::{Done, Effects, Failed, Fault, Targets};
 use self::gate::{Gate, Pass, Verdict};
-use super::EngineOptions;
 use super::owner::Owner;
+use super::routing::Routing;
 
 /// Sends to WhatsApp at once from one number: at 80 a second and half a second each, forty are on their way.
 const SENDS_AT_ONCE: usize = 64;
@@ -40,45 +41,107 @@ const PASSED_ON_AT_ONCE: usize = 64;
 /// The ways to all targets.
 #[derive(Debug)]
 pub struct Lanes {
-    lanes: HashMap<Lane, LaneState>,
+    lanes: ArcSwap<HashMap<Lane, Arc<LaneState>>>,
+    /// Is notified when lanes have come or gone.
+    changed: Notify,
 }
 
 #[derive(Debug)]
 struct LaneState {
-    gate: Gate,
+    gate: Arc<Gate>,
     pace: Option<Pace>,
-    calls: Semaphore,
+    at_once: usize,
+    calls: Arc<Semaphore>,
 }
 
 impl LaneState {
     fn new(at_once: usize, pace: Option<Pace>) -> Self {
-        Self { gate: Gate::default(), pace, calls: Semaphore::new(at_once.max(1)) }
+        let at_once = at_once.max(1);
+        Self { gate: Arc::default(), pace, at_once, calls: Arc::new(Semaphore::new(at_once)) }
+    }
+
+    /// As this one, with what is wanted now. Calls that are on their way hold no place in a new number of them: for a
+    /// moment there may be more.
+    fn adapted(&self, wanted: Self) -> Self {
+        let same = self.at_once == wanted.at_once;
+        let calls = if same { Arc::clone(&self.calls) } else { wanted.calls };
+        Self { gate: Arc::clone(&self.gate), calls, ..wanted }
     }
 }
 
+/// The lanes toward every number and desk.
+fn wanted(routing: &Routing) -> HashMap<Lane, LaneState> {
+    let mut lanes = HashMap::new();
+    lanes.insert(Lane::Conversations, LaneState::new(PASSED_ON_AT_ONCE, None));
+    for (name, line) in &routing.channels {
+        let pace = turns::per_second(line.rate_per_second);
+        lanes.insert(Lane::Whatsapp(name.clone()), LaneState::new(SENDS_AT_ONCE, pace));
+        lanes.insert(Lane::Media(name.clone()), LaneState::new(FETCHES_AT_ONCE, None));
+    }
+    for (name, line) in &routing.desks {
+        let pace = line.rate_per_minute.and_then(turns::per_minute);
+        lanes.insert(Lane::Desk(name.clone()), LaneState::new(line.concurrency, pace));
+    }
+    lanes
+}
+
 impl Lanes {
-    /// The lanes toward every number and desk of the configuration.
+    /// The lanes toward every number and desk.
     #[must_use]
-    pub fn new(options: &EngineOptions) -> Self {
+    pub fn new(routing: &Routing) -> Self {
+        let lanes = wanted(routing).into_iter().map(|(lane, state)| (lane, Arc::new(state))).collect();
+        Self { lanes: ArcSwap::from_pointee(lanes), changed: Notify::new() }
+    }
+
+    /// Brings the lanes up to another routing. Those that go on keep their gates; one that is shut is tried at once, since
+    /// what was wrong may have been put right.
+    pub(super) fn adapt(&self, routing: &Routing) {
+        let before = self.lanes.load();
         let mut lanes = HashMap::new();
-        lanes.insert(Lane::Conversations, LaneState::new(PASSED_ON_AT_ONCE, None));
-        for (name, line) in &options.channels {
-            let pace = turns::per_second(line.rate_per_second);
-            lanes.insert(Lane::Whatsapp(name.clone()), LaneState::new(SENDS_AT_ONCE, pace));
-            lanes.insert(Lane::Media(name.clone()), LaneState::new(FETCHES_AT_ONCE, None));
+        for (lane, wanted) in wanted(routing) {
+            let state = match before.get(&lane) {
+                Some(known) => known.adapted(wanted),
+                None => wanted,
+            };
+            state.gate.try_now();
+            lanes.insert(lane, Arc::new(state));
         }
-        for (name, line) in &options.desks {
-            let pace = line.rate_per_minute.and_then(turns::per_minute);
-            lanes.insert(Lane::Desk(name.clone()), LaneState::new(line.concurrency, pace));
+        self.lanes.store(Arc::new(lanes));
+    }
+
+    /// Wakes the tasks that wait for a lane.
+    pub(super) fn tell(&self) {
+        self.changed.notify_waiters();
+    }
+
+    fn get(&self, lane: &Lane) -> Option<Arc<LaneState>> {
+        self.lanes.load().get(lane).cloned()
+    }
+
+    /// The lane of a task, as soon as there is one. None: nothing more is to be begun.
+    async fn lane_of(&self, owner: &Owner, task: &Task) -> Option<Arc<LaneState>> {
+        let mut told = false;
+        loop {
+            let changed = self.changed.notified();
+            if let Some(lane) = self.get(&task.lane) {
+                return Some(lane);
+            }
+            if !std::mem::replace(&mut told, true) {
+                tracing::warn!(lane = %task.lane, task = %task.id, "no such lane is configured; the task is kept until there is");
+            }
+            tokio::select! {
+                biased;
+                () = owner.gone() => return None,
+                () = changed => {}
+            }
         }
-        Self { lanes }
     }
 
     /// Lanes whose target is in trouble: which, why, and whether it is the credential.
     #[must_use]
     pub fn trouble(&self) -> Vec<(String, String, bool)> {
-        let mut found: Vec<_> = self
-            .lanes
+        let lanes = self.lanes.load();
+        let mut found: Vec<_> = lanes
             .iter()
             .filter_map(|(lane, state)| state.gate.trouble().map(|(why, refused)| (lane.to_string(), why, refused)))
             .collect();
@@ -134,14 +197,11 @@ pub enum Behind {
 /// Carries a task out, with all its tries. `recovered`: it was read from the store, and may have been begun before.
 /// Breaks off when nothing more is to be begun; the task is still in the store then.
 pub async fn run(owner: &Arc<Owner>, mut task: Task, recovered: bool) -> ControlFlow<(), Behind> {
-    let lanes = &owner.shared().lanes;
-    let Some(lane) = lanes.lanes.get(&task.lane) else {
-        tracing::warn!(lane = %task.lane, task = %task.id, "no such lane is configured; the task is kept until there is");
-        return ControlFlow::Continue(Behind::MayHaveBegun);
-    };
     let mut begun = recovered || task.attempts > 0;
     let mut refused_after = None;
     loop {
+        // Anew for each try: a reload may have taken it away, or changed it.
+        let Some(lane) = owner.shared().lanes.lane_of(owner, &task).await else { return ControlFlow::Break(()) };
         wait_until_due(owner, &task).await?;
         if prepare(owner, &mut task).await? == Prepared::HasHappened {
             settle::done(owner, task, Done::default()).await?;
@@ -156,7 +216,7 @@ pub async fn run(owner: &Arc<Owner>, mut task: Task, recovered: bool) -> Control
         let mut result = execute(owner, &mut task, std::mem::replace(&mut begun, true)).await;
         drop(permit);
         if let Err(failed) = &mut result {
-            own_refusal(lane, &mut refused_after, failed);
+            own_refusal(&lane, &mut refused_after, failed);
         }
         let verdict = verdict(&result);
         observe(&task, verdict.as_ref(), result.is_ok(), started);
@@ -226,7 +286,7 @@ async fn execute(owner: &Arc<Owner>, task: &mut Task, repeated: bool) -> Result<
     if matches!(task.effect, Effect::Send { .. }) {
         whatsapp::begin(owner, task).await?;
     }
-    owner.shared().options.effects.execute(owner, task, repeated).await
+    owner.shared().effects.execute(owner, task, repeated).await
 }
 
 /// What a result says about the target, if anything. A wait that the other side asked for is no sign of its being down.
@@ -259,7 +319,39 @@ fn observe(task: &Task, verdict: Option<&Verdict>, ok: bool, started: Instant) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
     use super::*;
+    use crate::engine::routing::DeskLine;
+    use crate::engine::slot::tests::Scripted;
+    use crate::engine::slot::{Running, Slot};
+
+    fn desk(concurrency: usize, rate_per_minute: Option<u32>) -> Routing {
+        let slot = Slot::new("zendesk", Running::only(Arc::new(Scripted::generation(1))));
+        let (timeout, media_wait) = (Duration::from_secs(1), Duration::ZERO);
+        let line = DeskLine { slot: Arc::new(slot), concurrency, rate_per_minute, timeout, media_wait };
+        Routing { desks: BTreeMap::from([("zendesk".into(), line)]), ..Routing::default() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lane_that_goes_on_keeps_its_gate_and_its_places() {
+        let zendesk = Lane::Desk("zendesk".into());
+        let lanes = Lanes::new(&desk(4, None));
+        let before = lanes.get(&zendesk).unwrap();
+        before.gate.try_pass().unwrap().record(Verdict::Refused("401".into()));
+        lanes.adapt(&desk(4, Some(60)));
+        let same = lanes.get(&zendesk).unwrap();
+        assert!(Arc::ptr_eq(&before.gate, &same.gate) && Arc::ptr_eq(&before.calls, &same.calls));
+        assert_eq!(same.pace, turns::per_minute(60));
+        assert!(same.gate.try_pass().is_some(), "what was wrong may have been put right");
+        lanes.adapt(&desk(8, Some(60)));
+        let wider = lanes.get(&zendesk).unwrap();
+        assert!(Arc::ptr_eq(&before.gate, &wider.gate));
+        assert_eq!(wider.calls.available_permits(), 8);
+        lanes.adapt(&Routing::default());
+        assert!(lanes.get(&zendesk).is_none() && lanes.get(&Lane::Conversations).is_some());
+    }
 
     #[test]
     fn a_task_that_is_refused_while_others_work_no_longer_speaks_for_the_credential() {

@@ -65,7 +65,8 @@ pub(super) async fn failed(owner: &Arc<Owner>, mut task: Task, failed: Failed) -
             // A sandbox or a store that was not free is no try: time alone ends the task then.
             task.attempts += u32::from(failed.fault != Fault::Ours);
             task.uncertain_since = uncertain.then_some(now);
-            let retry = &owner.shared().options.retry;
+            let routing = owner.shared().routing();
+            let retry = &routing.retry;
             let over = is_over(retry, &task, now)
                 || task.broken >= BROKEN_ATTEMPTS
                 || (matches!(task.effect, Effect::MarkRead { .. }) && task.attempts >= RECEIPT_ATTEMPTS);

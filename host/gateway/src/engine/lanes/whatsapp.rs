@@ -40,7 +40,8 @@ pub(super) async fn begin(owner: &Arc<Owner>, task: &mut Task) -> Result<(), Fai
 pub(super) async fn execute(owner: &Arc<Owner>, task: &Task) -> Result<Done, Failed> {
     let misplaced = || Failure::permanent(format!("`{}` is no effect of the lane {}", task.effect.kind(), task.lane));
     let Lane::Whatsapp(channel) = &task.lane else { return Err(misplaced().into()) };
-    let Some(line) = owner.shared().options.channels.get(channel) else { return Err(misplaced().into()) };
+    let routing = owner.shared().routing();
+    let Some(line) = routing.channels.get(channel) else { return Err(Failed::not_configured(&task.lane)) };
     match &task.effect {
         Effect::MarkRead { message, typing } => line.graph.mark_read(message.reveal(), *typing).await?,
         Effect::Send { to, message, .. } => {
@@ -56,6 +57,7 @@ pub(super) async fn execute(owner: &Arc<Owner>, task: &Task) -> Result<Done, Fai
 /// conversation or in the one that it goes on in.
 async fn refusal(owner: &Arc<Owner>, task: &Task) -> Result<Option<String>, Failed> {
     let shared = owner.shared();
+    let routing = shared.routing();
     let message = match &task.effect {
         Effect::Send { message, .. } if marketing::is_template(message) => message,
         _ => return Ok(None),
@@ -69,7 +71,7 @@ async fn refusal(owner: &Arc<Owner>, task: &Task) -> Result<Option<String>, Fail
             fault: Fault::Ours,
         })?;
         let Some(known) = known else { break };
-        let refusal = marketing::refusal(&known.value, message, &shared.options.utility_templates);
+        let refusal = marketing::refusal(&known.value, message, &routing.utility_templates);
         if refusal.is_some() {
             return Ok(refusal);
         }
@@ -103,7 +105,7 @@ fn accepted(task: &Task, message: String, now: Timestamp) -> Arrival {
 pub(super) async fn was_sent(owner: &Arc<Owner>, task: &Task) -> ControlFlow<(), bool> {
     let Some(since) = task.uncertain_since else { return ControlFlow::Continue(false) };
     let shared = owner.shared();
-    let until = since.max(owner.started()).after(shared.options.reconcile_wait);
+    let until = since.max(owner.started()).after(shared.routing().reconcile_wait);
     loop {
         match shared.store.conversation(&task.conversation).await {
             Ok(Some(known)) if known.value.sent_by(&task.id).is_some() => {

@@ -23,7 +23,7 @@ impl Plan<'_> {
             self.complain(plugin, generation, detail);
         }
         for action in actions.into_iter().take(ACTIONS) {
-            if let Some(desk) = action.desk().filter(|desk| !self.configured.desks.contains(*desk)) {
+            if let Some(desk) = action.desk().filter(|desk| !self.configured.desks.contains(desk)) {
                 self.misdirected = true;
                 let detail = format!(
                     "the action `{}` names the desk `{desk}`, which is not in the configuration: add [desks.{desk}]",
@@ -69,7 +69,7 @@ impl Plan<'_> {
                 self.note(&private(format!("Handed to a person: {reason}")));
             }
             Action::Escalate(reason) => self.note(&private(format!("Escalated: {reason}"))),
-            Action::Emit(..) if matches!(self.record.event.body, Body::Custom(_)) => {
+            Action::Emit(..) if matches!(self.subject().body, Body::Custom(_)) => {
                 let detail = "an event that was emitted itself cannot lead to another one".to_owned();
                 self.complain(plugin, generation, detail);
             }

@@ -2,7 +2,9 @@
 //! what could not be done is told to the people who wait for it.
 
 use patchbay_model::conversation::Assignment;
-use patchbay_model::event::{Activity, AgentEntry, DeliveryError, EffectFailed, Handover, IdentityChange};
+use patchbay_model::event::{
+    Activity, AgentEntry, DeliveryError, DeskActivity, EffectFailed, Handover, IdentityChange,
+};
 use patchbay_model::message::Content;
 use patchbay_model::task::Origin;
 use patchbay_model::{Action, Attributes, Body, Effect, Message, Outgoing, Priority};
@@ -37,14 +39,7 @@ impl Plan<'_> {
         end.degraded |= self.misdirected;
         match &self.record.event.body {
             Body::Message(message) => self.message(message, policy, end, desks),
-            Body::DeskActivity(activity) => {
-                if let Activity::Entry(entry) = &activity.what
-                    && entry.public
-                    && !end.stopped
-                {
-                    self.relay(&activity.desk, entry);
-                }
-            }
+            Body::DeskActivity(activity) => self.relay_if(activity, end),
             Body::Delivery(_) => {
                 if let Some(error) = self.undelivered.take() {
                     self.not_delivered(error.as_ref());
@@ -61,12 +56,35 @@ impl Plan<'_> {
         }
     }
 
-    fn message(&mut self, message: &Message, policy: Policy<'_>, end: ChainEnd, desks: &[String]) {
+    /// As [`Plan::conclude`], for an event that was put aside when it was handled: only what hung on its decision is added.
+    pub fn conclude_anew(&mut self, policy: Policy<'_>, mut end: ChainEnd, body: &Body) {
+        end.degraded |= self.misdirected;
+        match body {
+            Body::Message(_) => self.fall_back_if(policy, end),
+            Body::DeskActivity(activity) => self.relay_if(activity, end),
+            _ => {}
+        }
+    }
+
+    fn relay_if(&mut self, activity: &DeskActivity, end: ChainEnd) {
+        if let Activity::Entry(entry) = &activity.what
+            && entry.public
+            && !end.stopped
+        {
+            self.relay(&activity.desk, entry);
+        }
+    }
+
+    fn fall_back_if(&mut self, policy: Policy<'_>, end: ChainEnd) {
         if let Some(fallback) = policy.fallback.filter(|_| end.degraded)
             && self.conversation.desks.is_empty()
         {
             self.fall_back(fallback);
         }
+    }
+
+    fn message(&mut self, message: &Message, policy: Policy<'_>, end: ChainEnd, desks: &[String]) {
+        self.fall_back_if(policy, end);
         self.file(message, desks);
         if policy.read_receipts && !matches!(message.content, Content::Reaction(_) | Content::Withdrawn(_)) {
             self.mark_read(message);
@@ -86,6 +104,7 @@ impl Plan<'_> {
 
     fn fall_back(&mut self, fallback: &Fallback) {
         let reason = "a step of the chain failed".to_owned();
+        self.remarks.push(format!("the fallback opens a ticket in {}, queue {}", fallback.desk, fallback.queue));
         if self.conversation.assignment.is_none() {
             self.conversation.assignment =
                 Some(Assignment { queue: fallback.queue.clone(), tier: 1, priority: Priority::Normal, reason });

@@ -11,6 +11,7 @@ mod entries;
 mod joining;
 pub mod letters;
 pub mod marketing;
+mod parking;
 
 use std::collections::BTreeSet;
 
@@ -18,29 +19,42 @@ use patchbay_model::conversation::Channel;
 use patchbay_model::event::DeliveryError;
 use patchbay_model::task::{DeadLetter, Lane};
 use patchbay_model::{
-    Arrival, Body, Conversation, Customer, CustomerId, Effect, Identity, Private, Route, Task, TaskId, Timestamp,
+    Arrival, Body, Conversation, Customer, CustomerId, Effect, Event, Identity, Private, Route, Task, TaskId, Timestamp,
 };
 use patchbay_store::{ClearedTimer, Commit, EventRecord, Link, LinkChange, Report, Timer};
 
 pub use consequences::{ChainEnd, Policy};
 pub use joining::Beyond;
 
+use super::routing::Routing;
+
 /// Bits of a task's sequence that count the tasks of one event; the rest is the event's position.
 const TASKS_PER_EVENT_BITS: u32 = 12;
 
 /// What the operator's configuration names.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Configured<'a> {
     /// The desks.
-    pub desks: &'a BTreeSet<String>,
+    pub desks: BTreeSet<&'a str>,
     /// Templates that are not marketing.
     pub utility_templates: &'a BTreeSet<String>,
 }
 
+impl<'a> Configured<'a> {
+    /// What this routing names.
+    #[must_use]
+    pub fn of(routing: &'a Routing) -> Self {
+        let desks = routing.desks.keys().map(String::as_str).collect();
+        Self { desks, utility_templates: &routing.utility_templates }
+    }
+}
+
 /// What one event leads to, while it is being worked out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan<'a> {
     record: &'a EventRecord,
+    /// The event that is decided about in the place of the record's.
+    about: Option<&'a Event>,
     now: Timestamp,
     /// As the actions so far have left it.
     pub conversation: Conversation,
@@ -58,6 +72,8 @@ pub struct Plan<'a> {
     append: Vec<Arrival>,
     reports: Vec<Report>,
     dead_letters: Vec<DeadLetter>,
+    /// What was done beyond the handlers' answers, in sentences without what customers wrote.
+    remarks: Vec<String>,
     /// The event says that a message of ours will not arrive, and why.
     undelivered: Option<Option<DeliveryError>>,
     planned: u64,
@@ -77,6 +93,7 @@ impl<'a> Plan<'a> {
     ) -> Self {
         Self {
             record,
+            about: None,
             now,
             customer_before: conversation.customer.clone(),
             joined_now: false,
@@ -90,11 +107,29 @@ impl<'a> Plan<'a> {
             append: Vec::new(),
             reports: Vec::new(),
             dead_letters: Vec::new(),
+            remarks: Vec::new(),
             undelivered: None,
             planned: 0,
             answered: false,
             misdirected: false,
         }
+    }
+
+    /// The same plan, for another event than the record's: one that was handled before, except for its decision.
+    #[must_use]
+    pub fn about(self, event: &'a Event) -> Self {
+        Self { about: Some(event), ..self }
+    }
+
+    /// The event that is decided about.
+    fn subject(&self) -> &Event {
+        self.about.unwrap_or(&self.record.event)
+    }
+
+    /// What was done beyond the handlers' answers, in sentences.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        self.remarks.clone()
     }
 
     /// Adds a report for the operator.
@@ -145,11 +180,12 @@ impl<'a> Plan<'a> {
 
     /// A report about what a plugin wanted.
     fn complain(&mut self, plugin: &str, generation: u64, detail: String) {
+        self.remarks.push(format!("{plugin}: {detail}"));
         self.report(Report {
             at: self.now,
             plugin: plugin.to_owned(),
             generation,
-            event: self.record.event.id.to_string(),
+            event: self.subject().id.to_string(),
             cause: "action".into(),
             detail,
             frames: Vec::new(),

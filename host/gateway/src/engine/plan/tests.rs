@@ -4,6 +4,7 @@ mod deliveries;
 mod joining;
 mod letters;
 mod overheard;
+mod parking;
 mod world;
 
 use patchbay_model::conversation::{Assignment, Channel};
@@ -107,9 +108,9 @@ fn plan(
         entries: vec!["ours".into()],
     };
     let links = desks.iter().map(link).collect();
-    let known = BTreeSet::from(["zendesk".to_owned()]);
+    let known = BTreeSet::from(["zendesk"]);
     let utility_templates = BTreeSet::from(["receipt".to_owned()]);
-    let configured = Configured { desks: &known, utility_templates: &utility_templates };
+    let configured = Configured { desks: known, utility_templates: &utility_templates };
     let mut plan = Plan::new(record, conversation, links, configured, Timestamp::from_millis(1_764_000_100_000));
     plan.unite();
     plan.arrive();

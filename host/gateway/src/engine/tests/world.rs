@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use patchbay_media::Blobs;
 use patchbay_model::arrival::Profile;
 use patchbay_model::conversation::Channel;
+use patchbay_model::decision::Decision;
 use patchbay_model::{
     Action, Arrival, Body, Content, ConversationId, Effect, EventId, Flow, Identity, Message, Outcome, Outgoing, Route,
     Task,
@@ -17,11 +18,12 @@ use patchbay_store::memory::{MemoryOptions, MemoryServer, MemoryStore};
 use patchbay_store::{Appended, Store};
 use patchbay_whatsapp::graph::{Graph, GraphOptions};
 
-use crate::config::{Match, OnFailure, Retry};
+use crate::config::{Match, OnFailure};
 use crate::engine::chain::{Chain, Handler, Step};
 use crate::engine::lanes::{Done, Effects, Failed};
 use crate::engine::owner::Owner;
-use crate::engine::{ChannelLine, Engine, EngineOptions, NodeName};
+use crate::engine::slot::{Running, Slot, Slots};
+use crate::engine::{ChannelLine, Engine, EngineOptions, NodeName, Routing};
 
 pub(super) const PARTITIONS: u16 = 32;
 pub(super) const LEASE: Duration = Duration::from_secs(10);
@@ -129,13 +131,16 @@ pub(super) struct House {
     /// Whoever delivers webhooks.
     pub(super) intake: MemoryStore,
     delivered: Mutex<u64>,
+    /// What decides.
+    pub(super) slot: Arc<Slot>,
 }
 
 impl House {
     pub(super) fn new() -> Self {
         let server = MemoryServer::new(MemoryOptions { partitions: PARTITIONS, lease_time: LEASE });
         let world = World { server: server.clone(), outside: Arc::default() };
-        Self { intake: server.node(), server, world, delivered: Mutex::new(0) }
+        let slot = Arc::new(Slot::new("echo", Running::only(Arc::new(Echo))));
+        Self { intake: server.node(), server, world, delivered: Mutex::new(0), slot }
     }
 
     pub(super) async fn node(&self, id: &str) -> TestNode {
@@ -145,6 +150,26 @@ impl House {
     pub(super) async fn node_with(&self, id: &str, store: Arc<MemoryStore>) -> TestNode {
         let folder = tempfile::tempdir().unwrap();
         let blobs = Arc::new(Blobs::open(&folder.path().join("media")).unwrap());
+        let slots = Arc::new(Slots::default());
+        slots.insert(Arc::clone(&self.slot));
+        let options = EngineOptions {
+            node: NodeName { id: id.into(), name: id.into() },
+            effects: Arc::new(self.world.clone()),
+            routing: self.routing(vec![self.chain("all")]),
+            slots,
+        };
+        let shared: Arc<dyn Store> = Arc::<MemoryStore>::clone(&store);
+        let engine = Engine::start(options, shared, blobs).await.unwrap();
+        TestNode { engine, store, _folder: folder }
+    }
+    /// A chain that asks what runs in the house's slot about every message.
+    pub(super) fn chain(&self, name: &str) -> Chain {
+        let step = Step { slot: Arc::clone(&self.slot), timeout: LEASE, on_failure: OnFailure::Retry, share: None };
+        Chain { name: name.into(), matches: Match::default(), steps: vec![step], fallback: None }
+    }
+
+    /// The only number, with these chains.
+    pub(super) fn routing(&self, chains: Vec<Chain>) -> Routing {
         let graph = GraphOptions {
             base_url: "http://127.0.0.1:9/".parse().unwrap(),
             version: "v24.0".into(),
@@ -153,23 +178,12 @@ impl House {
             timeout: Duration::from_secs(1),
         };
         let line = ChannelLine { channel: channel(), graph: Graph::new(graph).unwrap(), rate_per_second: 80 };
-        let step = Step { plugin: Arc::new(Echo), timeout: LEASE, on_failure: OnFailure::Retry };
-        let chain = Chain { name: "all".into(), matches: Match::default(), steps: vec![step], fallback: None };
-        let options = EngineOptions {
-            node: NodeName { id: id.into(), name: id.into() },
+        Routing {
             channels: BTreeMap::from([("support".into(), line)]),
-            desks: BTreeMap::new(),
-            chains: vec![Arc::new(chain)],
-            read_receipts: false,
-            effects: Arc::new(self.world.clone()),
-            retry: Retry::default(),
-            utility_templates: BTreeSet::new(),
+            chains: chains.into_iter().map(Arc::new).collect(),
             reconcile_wait: Duration::from_secs(5),
-            retention: patchbay_store::Retention::default(),
-        };
-        let shared: Arc<dyn Store> = Arc::<MemoryStore>::clone(&store);
-        let engine = Engine::start(options, shared, blobs).await.unwrap();
-        TestNode { engine, store, _folder: folder }
+            ..Routing::default()
+        }
     }
 
     /// A customer writes. Gives whose conversation it is.
@@ -209,6 +223,30 @@ impl House {
 
     pub(super) fn said(&self, conversation: &ConversationId) -> Vec<String> {
         self.world.outside.lock().unwrap().said.get(conversation).cloned().unwrap_or_default()
+    }
+
+    /// Says something, and waits until it is decided. Gives the event and its decision.
+    pub(super) async fn decided(&self, customer: &str, words: &str) -> (EventId, Decision) {
+        self.says(customer, words).await;
+        let event = self.last();
+        (event.clone(), self.decision_of(&event).await)
+    }
+
+    /// The event of the last message.
+    pub(super) fn last(&self) -> EventId {
+        EventId::derive(&[b"test", &self.delivered.lock().unwrap().to_le_bytes()])
+    }
+
+    /// Waits for an event's decision.
+    pub(super) async fn decision_of(&self, event: &EventId) -> Decision {
+        let end = tokio::time::Instant::now() + LEASE;
+        loop {
+            if let Some(decision) = self.intake.decision(event).await.unwrap() {
+                return decision;
+            }
+            assert!(tokio::time::Instant::now() < end, "{event} is not decided");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Waits until nothing is on its way, and what became of it is written.

@@ -43,6 +43,7 @@ pub(super) async fn replay(
 ) -> Result<Json<Value>, Refusal> {
     let absent = || Refusal::absent("no such event");
     let store = &surface.shared().store;
+    let live = surface.live();
     let id = EventId::parse(&id).ok_or_else(absent)?;
     let record = store.event(&id).await?.ok_or_else(absent)?;
     let arrivals = if replay.as_new {
@@ -51,9 +52,9 @@ pub(super) async fn replay(
             let say = "send `Idempotency-Key: WORD` of at most 256 bytes: asking again with the same word does nothing";
             return Err(Refusal::bad(say));
         };
-        anew(&record, key, &surface.channels, store.now()).map_err(conflict)?
+        anew(&record, key, &live.channels, store.now()).map_err(conflict)?
     } else {
-        again(&record, &surface.channels).ok_or_else(|| conflict(nothing_kept(&record)))?
+        again(&record, &live.channels).ok_or_else(|| conflict(nothing_kept(&record)))?
     };
     if !replay.dry_run {
         let (as_new, by) = (replay.as_new, claims.sub);

@@ -2,15 +2,20 @@
 //!
 //! # Layout
 //! - here: who may ask, and how a refusal looks
-//! - [`events`]: what happened
+//! - [`deployments`]: which generation of each plugin runs, and orders about it
+//! - [`events`]: what happened; [`decisions`]: why it went where it went
 //! - [`journal`]: events once more
 //! - [`letters`]: dead letters, and orders about them
+//! - [`reload`]: the configuration, read again
 //! - [`reports`]: what plugins did that they should not have done
 //! - [`store`]: the store in numbers, checked, backed up
 
+pub mod decisions;
+pub mod deployments;
 pub mod events;
 pub mod journal;
 pub mod letters;
+pub mod reload;
 pub mod reports;
 pub mod store;
 
@@ -42,12 +47,20 @@ pub fn router() -> Router<Arc<Surface>> {
         .route("/v1/events", get(events::list))
         .route("/v1/events/{id}", get(events::show))
         .route("/v1/events/{id}/replay", post(journal::replay))
+        .route("/v1/events/{id}/decision", get(decisions::show))
         .route("/v1/dead-letters", get(letters::list))
         .route("/v1/dead-letters/{task}", get(letters::show))
         .route("/v1/dead-letters/{task}/retry", post(letters::retry))
         .route("/v1/dead-letters/{task}/edit", post(letters::edit))
         .route("/v1/dead-letters/{task}/drop", post(letters::drop))
+        .route("/v1/deployments", get(deployments::list))
+        .route("/v1/deployments/{name}", get(deployments::show))
+        .route("/v1/deployments/{name}/generations", post(deployments::deploy))
+        .route("/v1/deployments/{name}/approve", post(deployments::approve))
+        .route("/v1/deployments/{name}/promote", post(deployments::promote))
+        .route("/v1/deployments/{name}/rollback", post(deployments::rollback))
         .route("/v1/reports", get(reports::list))
+        .route("/v1/reload", post(reload::reload))
         .route("/v1/store/stats", get(store::stats))
         .route("/v1/store/verify", post(store::verify))
         .route("/v1/store/backup", get(store::backup))
@@ -95,7 +108,8 @@ impl FromRequestParts<Arc<Surface>> for Bearer {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, surface: &Arc<Surface>) -> Result<Self, Self::Rejection> {
-        let Some(tokens) = &surface.tokens else {
+        let live = surface.live();
+        let Some(tokens) = &live.tokens else {
             return Err(Refusal::absent("the API is off: set `token_secrets` under `[admin]` in the configuration"));
         };
         let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());

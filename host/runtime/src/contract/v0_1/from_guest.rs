@@ -7,30 +7,13 @@ use std::time::Duration;
 
 use patchbay_model as model;
 use patchbay_model::action::{Row, Section};
-use patchbay_model::{Action, Failure, MediaId, OutgoingContent, Private, Timestamp, desk, event};
+use patchbay_model::{Action, Failure, MediaId, OutgoingContent, Timestamp, desk, event};
 
 use super::bindings::exports::patchbay::plugin::{desk as out, handler};
 use super::bindings::patchbay::plugin::types as wit;
-use crate::limits;
+use crate::contract::words::{attributes, private, reason};
 use crate::report::Cause;
 use crate::stop::Stop;
-
-fn private(value: String) -> Private<String> {
-    Private::new(value)
-}
-
-fn attributes(attributes: Vec<(String, String)>) -> model::Attributes {
-    attributes.into_iter().collect()
-}
-
-/// A reason is for people and for logs: a plugin that answers with a whole page is cut short.
-fn reason(mut text: String) -> String {
-    if text.len() > limits::QUOTED {
-        text.truncate(text.floor_char_boundary(limits::QUOTED));
-        text.push('…');
-    }
-    text
-}
 
 pub(super) fn failure(failure: wit::Failure) -> Failure {
     match failure {

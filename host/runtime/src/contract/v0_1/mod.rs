@@ -5,179 +5,139 @@ mod from_guest;
 mod host;
 mod to_guest;
 
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
-use patchbay_model::Failure;
 use wasmtime::Store;
-use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
+use wasmtime::component::{HasSelf, Instance, InstancePre, Linker};
 
-use self::bindings::exports::patchbay::plugin::{desk, handler};
+use self::bindings::exports::patchbay::plugin::{desk, handler, inspector};
 use self::bindings::patchbay::plugin::{blobs, context, types, uploads};
-use super::{Answer, Ask, Bound, Contract, Start};
+use super::adapter::{Answered, Version, of_role};
+use super::{Answer, Ask, words};
 use crate::plugin::Role;
-use crate::report::Cause;
 use crate::state::State;
-use crate::stop::Stop;
-use crate::wasi;
 
-/// Version 0.1: its linker.
+/// The roles of a component of version 0.1.
 pub(super) struct V0_1 {
-    linker: Linker<State>,
-}
-
-impl V0_1 {
-    pub(super) fn new(engine: &wasmtime::Engine) -> wasmtime::Result<Self> {
-        let mut linker = Linker::new(engine);
-        wasi::link(&mut linker)?;
-        types::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
-        context::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
-        blobs::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
-        uploads::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
-        Ok(Self { linker })
-    }
-}
-
-impl Contract for V0_1 {
-    fn version(&self) -> &'static str {
-        "0.1.0"
-    }
-
-    fn bind(&self, component: &Component, roles: &[Role]) -> wasmtime::Result<Box<dyn Bound>> {
-        let pre = self.linker.instantiate_pre(component)?;
-        // Looked up once; a role with a function that is missing or of another type is refused here.
-        let handler = roles.contains(&Role::Handler).then(|| handler::GuestIndices::new(&pre)).transpose()?;
-        let desk = roles.contains(&Role::Desk).then(|| desk::GuestIndices::new(&pre)).transpose()?;
-        if roles.contains(&Role::Inspector) {
-            bindings::exports::patchbay::plugin::inspector::GuestIndices::new(&pre)?;
-        }
-        Ok(Box::new(Linked { pre, handler, desk }))
-    }
-}
-
-/// A component of version 0.1.
-struct Linked {
-    pre: InstancePre<State>,
     handler: Option<handler::GuestIndices>,
     desk: Option<desk::GuestIndices>,
 }
 
-type Answered = wasmtime::Result<Result<Answer, Failure>>;
-
-/// Boxes a call so that it can be started in a store that does not exist yet.
-fn start<F>(run: F) -> Start
-where
-    F: for<'a> FnOnce(&'a mut Store<State>) -> BoxFuture<'a, Answered> + Send + 'static,
-{
-    Box::new(run)
+/// A question in the records of version 0.1.
+pub(super) enum Question {
+    Handle(Box<types::Event>),
+    Desk(Verb),
 }
 
-impl Linked {
-    /// A sandbox of this component's own, and its handler.
-    async fn handler(
-        pre: &InstancePre<State>,
-        indices: Option<&handler::GuestIndices>,
-        store: &mut Store<State>,
-    ) -> wasmtime::Result<handler::Guest> {
-        let indices = indices.ok_or_else(|| Stop::new(Cause::Role, "it is not a handler"))?;
-        let instance = pre.instantiate_async(&mut *store).await?;
-        indices.load(store, &instance)
-    }
-
-    /// A sandbox of this component's own, and its desk.
-    async fn desk(
-        pre: &InstancePre<State>,
-        indices: Option<&desk::GuestIndices>,
-        store: &mut Store<State>,
-    ) -> wasmtime::Result<desk::Guest> {
-        let indices = indices.ok_or_else(|| Stop::new(Cause::Role, "it is not a desk"))?;
-        let instance = pre.instantiate_async(&mut *store).await?;
-        indices.load(store, &instance)
-    }
+/// A desk's verb.
+pub(super) enum Verb {
+    FindTicket(String),
+    CreateTicket(String, Box<desk::Draft>),
+    FindEntry(String, types::Ticket),
+    AddEntry(String, types::Ticket, Box<desk::Entry>),
+    UpdateTicket(String, types::Ticket, types::Attributes),
+    ReadTicket(String),
+    Receive(desk::Webhook),
 }
 
-/// A desk's verb: its arguments are turned into the contract's records now, the call is made later.
-macro_rules! desk_call {
-    ($linked:ident, $name:ident, |$guest:ident, $store:ident| $call:expr, |$value:ident, $desk:ident| $answer:expr) => {{
-        let (pre, indices) = ($linked.pre.clone(), $linked.desk.clone());
-        let name = $name.map(ToOwned::to_owned);
-        start(move |$store| {
-            async move {
-                let $guest = Linked::desk(&pre, indices.as_ref(), $store).await?;
-                let $desk = name.as_deref();
-                Ok($call.await?.map_err(from_guest::failure).map(|$value| $answer))
-            }
-            .boxed()
+impl Version for V0_1 {
+    const NUMBER: &'static str = "0.1.0";
+
+    type Question = Question;
+
+    fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+        types::add_to_linker::<State, HasSelf<State>>(linker, |state| state)?;
+        context::add_to_linker::<State, HasSelf<State>>(linker, |state| state)?;
+        blobs::add_to_linker::<State, HasSelf<State>>(linker, |state| state)?;
+        uploads::add_to_linker::<State, HasSelf<State>>(linker, |state| state)
+    }
+
+    fn roles(pre: &InstancePre<State>, roles: &[Role]) -> wasmtime::Result<Self> {
+        // Nobody asks an inspector yet; one that does not fit is refused all the same.
+        if roles.contains(&Role::Inspector) {
+            inspector::GuestIndices::new(pre)?;
+        }
+        Ok(Self {
+            handler: roles.contains(&Role::Handler).then(|| handler::GuestIndices::new(pre)).transpose()?,
+            desk: roles.contains(&Role::Desk).then(|| desk::GuestIndices::new(pre)).transpose()?,
         })
-    }};
-}
+    }
 
-impl Bound for Linked {
-    fn start(&self, ask: Ask<'_>, desk: Option<&str>) -> Start {
-        match ask {
-            Ask::Handle(input) => {
-                let (pre, indices) = (self.pre.clone(), self.handler.clone());
-                let event = to_guest::event(input);
-                start(move |store| {
-                    async move {
-                        let guest = Self::handler(&pre, indices.as_ref(), store).await?;
-                        match guest.call_handle(store, &event).await? {
-                            Ok(outcome) => Ok(Ok(Answer::Outcome(from_guest::outcome(outcome)?))),
-                            Err(failure) => Ok(Err(from_guest::failure(failure))),
-                        }
-                    }
-                    .boxed()
-                })
-            }
-            Ask::FindTicket(key) => {
-                let key = key.to_owned();
-                desk_call!(self, desk, |guest, store| guest.call_find_ticket(store, &key), |found, name| {
-                    Answer::Found(found.map(|added| from_guest::added(added, name)))
-                })
-            }
-            Ask::CreateTicket(key, draft) => {
-                let (key, draft) = (key.to_owned(), to_guest::draft(draft));
-                desk_call!(self, desk, |guest, store| guest.call_create_ticket(store, &key, &draft), |added, name| {
-                    Answer::Added(from_guest::added(added, name))
-                })
-            }
-            Ask::FindEntry(key, ticket) => {
-                let (key, ticket) = (key.to_owned(), to_guest::ticket(ticket));
-                desk_call!(self, desk, |guest, store| guest.call_find_entry(store, &key, &ticket), |found, name| {
-                    Answer::Found(found.map(|added| from_guest::added(added, name)))
-                })
-            }
+    fn question(ask: Ask<'_>) -> Question {
+        let verb = match ask {
+            Ask::Handle(input) => return Question::Handle(Box::new(to_guest::event(input))),
+            Ask::FindTicket(key) => Verb::FindTicket(key.to_owned()),
+            Ask::CreateTicket(key, draft) => Verb::CreateTicket(key.to_owned(), Box::new(to_guest::draft(draft))),
+            Ask::FindEntry(key, ticket) => Verb::FindEntry(key.to_owned(), to_guest::ticket(ticket)),
             Ask::AddEntry(key, ticket, entry) => {
-                let (key, ticket, entry) = (key.to_owned(), to_guest::ticket(ticket), to_guest::entry(entry));
-                desk_call!(
-                    self,
-                    desk,
-                    |guest, store| guest.call_add_entry(store, &key, &ticket, &entry),
-                    |added, name| Answer::Added(from_guest::added(added, name))
-                )
+                Verb::AddEntry(key.to_owned(), to_guest::ticket(ticket), Box::new(to_guest::entry(entry)))
             }
             Ask::UpdateTicket(key, ticket, fields) => {
-                let (key, ticket, fields) = (key.to_owned(), to_guest::ticket(ticket), to_guest::attributes(fields));
-                desk_call!(
-                    self,
-                    desk,
-                    |guest, store| guest.call_update_ticket(store, &key, &ticket, &fields),
-                    |ticket, name| Answer::Ticket(from_guest::ticket(ticket, name))
-                )
+                Verb::UpdateTicket(key.to_owned(), to_guest::ticket(ticket), words::pairs(fields))
             }
-            Ask::ReadTicket(id) => {
-                let id = id.to_owned();
-                desk_call!(self, desk, |guest, store| guest.call_read_ticket(store, &id), |snapshot, name| {
-                    Answer::Snapshot(from_guest::snapshot(snapshot, name))
-                })
+            Ask::ReadTicket(id) => Verb::ReadTicket(id.to_owned()),
+            Ask::Receive(webhook) => Verb::Receive(to_guest::webhook(webhook)),
+        };
+        Question::Desk(verb)
+    }
+
+    async fn ask(
+        &self,
+        question: Question,
+        instance: &Instance,
+        store: &mut Store<State>,
+        desk: Option<&str>,
+    ) -> Answered {
+        match question {
+            Question::Handle(event) => {
+                let handler = of_role(self.handler.as_ref(), Role::Handler)?.load(&mut *store, instance)?;
+                match handler.call_handle(store, &event).await? {
+                    Ok(outcome) => Ok(Ok(Answer::Outcome(from_guest::outcome(outcome)?))),
+                    Err(failure) => Ok(Err(from_guest::failure(failure))),
+                }
             }
-            Ask::Receive(webhook) => {
-                let webhook = to_guest::webhook(webhook);
-                desk_call!(self, desk, |guest, store| guest.call_receive(store, &webhook), |activities, name| {
-                    Answer::Activities(
-                        activities.into_iter().map(|activity| from_guest::activity(activity, name)).collect(),
-                    )
-                })
+            Question::Desk(verb) => {
+                let guest = of_role(self.desk.as_ref(), Role::Desk)?.load(&mut *store, instance)?;
+                let answered = verb.put(&guest, store, desk).await?;
+                Ok(answered.map_err(from_guest::failure))
             }
         }
+    }
+}
+
+impl Verb {
+    /// Calls the verb's function. `name` is the desk's in the configuration.
+    async fn put(
+        self,
+        desk: &desk::Guest,
+        store: &mut Store<State>,
+        name: Option<&str>,
+    ) -> wasmtime::Result<Result<Answer, types::Failure>> {
+        let added = |added| from_guest::added(added, name);
+        Ok(match self {
+            Self::FindTicket(key) => {
+                desk.call_find_ticket(store, &key).await?.map(|found| Answer::Found(found.map(added)))
+            }
+            Self::CreateTicket(key, draft) => {
+                desk.call_create_ticket(store, &key, &draft).await?.map(|made| Answer::Added(added(made)))
+            }
+            Self::FindEntry(key, ticket) => {
+                desk.call_find_entry(store, &key, &ticket).await?.map(|found| Answer::Found(found.map(added)))
+            }
+            Self::AddEntry(key, ticket, entry) => {
+                desk.call_add_entry(store, &key, &ticket, &entry).await?.map(|made| Answer::Added(added(made)))
+            }
+            Self::UpdateTicket(key, ticket, fields) => desk
+                .call_update_ticket(store, &key, &ticket, &fields)
+                .await?
+                .map(|ticket| Answer::Ticket(from_guest::ticket(ticket, name))),
+            Self::ReadTicket(id) => desk
+                .call_read_ticket(store, &id)
+                .await?
+                .map(|snapshot| Answer::Snapshot(from_guest::snapshot(snapshot, name))),
+            Self::Receive(webhook) => desk.call_receive(store, &webhook).await?.map(|activities| {
+                Answer::Activities(
+                    activities.into_iter().map(|activity| from_guest::activity(activity, name)).collect(),
+                )
+            }),
+        })
     }
 }

@@ -2,23 +2,12 @@
 
 use patchbay_model as model;
 use patchbay_model::message::MediaKind;
-use patchbay_model::{Private, desk, event, message};
+use patchbay_model::{desk, event, message};
 
 use super::bindings::exports::patchbay::plugin::desk as out;
 use super::bindings::patchbay::plugin::types as wit;
 use crate::call::HandlerInput;
-
-fn text(value: &Private<String>) -> String {
-    value.reveal().clone()
-}
-
-fn maybe(value: Option<&Private<String>>) -> Option<String> {
-    value.map(text)
-}
-
-pub(super) fn attributes(attributes: &model::Attributes) -> Vec<(String, String)> {
-    attributes.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
-}
+use crate::contract::words::{self, maybe, pairs, text};
 
 pub(super) fn event(input: &HandlerInput) -> wit::Event {
     wit::Event {
@@ -40,7 +29,7 @@ pub(super) fn conversation(conversation: &model::Conversation, tickets: &[model:
             address: conversation.channel.address.clone(),
         },
         customer: customer(&conversation.customer),
-        attributes: attributes(&conversation.attributes),
+        attributes: pairs(&conversation.attributes),
         assignment: conversation.assignment.as_ref().map(assignment),
         tickets: tickets.iter().map(ticket).collect(),
         window_until: conversation.window_until.map(model::Timestamp::as_millis),
@@ -79,7 +68,7 @@ pub(super) fn ticket(ticket: &model::Ticket) -> wit::Ticket {
         id: ticket.id.clone(),
         url: ticket.url.clone(),
         status: ticket.status.clone(),
-        data: attributes(&ticket.data),
+        data: pairs(&ticket.data),
     }
 }
 
@@ -116,11 +105,6 @@ fn body(body: &model::Body) -> wit::Body {
         Body::AccountNotice(inner) => wit::Body::AccountNotice(notice(inner)),
         Body::Custom(inner) => wit::Body::Custom(notice(inner)),
         Body::Unknown(inner) => wit::Body::Unknown(notice(inner)),
-        // The contract has no case for a body that is no JSON: for a plugin it is one more unknown thing.
-        Body::Unparsed(unparsed) => wit::Body::Unknown(wit::Notice {
-            kind: "unparsed".to_owned(),
-            data: serde_json::json!({ "reason": unparsed.reason, "base64": unparsed.base64.reveal() }).to_string(),
-        }),
         Body::Echo(_)
         | Body::History(_)
         | Body::Standby(_)
@@ -132,14 +116,14 @@ fn body(body: &model::Body) -> wit::Body {
         | Body::Payment(_)
         | Body::LetterOrder(_)
         | Body::Join(_)
-        | Body::Joined(_) => unnamed(body),
+        | Body::Joined(_)
+        | Body::Unparsed(_) => unnamed(body),
     }
 }
 
-/// What this version of the contract has no case for, under the event's kind and as the gateway writes it.
 fn unnamed(body: &model::Body) -> wit::Body {
-    let value = serde_json::to_value(body).ok().and_then(|mut body| body.get_mut("value").map(serde_json::Value::take));
-    wit::Body::Unknown(wit::Notice { kind: body.kind(), data: value.unwrap_or_default().to_string() })
+    let (kind, data) = words::unnamed(body);
+    wit::Body::Unknown(wit::Notice { kind, data })
 }
 
 fn message(message: &model::Message) -> wit::Message {
@@ -280,7 +264,7 @@ pub(super) fn draft(draft: &desk::Draft) -> out::Draft {
     out::Draft {
         subject: text(&draft.subject),
         conversation: conversation(&draft.conversation, &draft.tickets),
-        fields: attributes(&draft.fields),
+        fields: pairs(&draft.fields),
         entries: draft.entries.iter().map(entry).collect(),
     }
 }

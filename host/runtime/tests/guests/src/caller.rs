@@ -3,26 +3,21 @@
 mod http;
 
 wit_bindgen::generate!({
-    path: "../../../../wit/0.1",
-    inline: "
-        package test:caller;
-        world guest {
-            include patchbay:plugin/handler-plugin@0.1.0;
-        }
-    ",
-    world: "test:caller/guest",
+    path: "../../../../wit/0.2",
+    world: "handler-plugin",
     generate_all,
 });
 
-use exports::patchbay::plugin::handler::{Event, Failure, Flow, Guest, Outcome};
+use exports::patchbay::plugin::handler::{Action, Event, Failure, Flow, Guest, Outcome};
 use patchbay::plugin::context;
 use patchbay::plugin::types::{Body, Content};
 
 struct Caller;
 
 impl Guest for Caller {
-    /// Says what came of the request in the log, and lets the chain go on whatever that was.
+    /// Says what came of the request, and lets the chain go on whatever that was.
     fn handle(event: Event) -> Result<Outcome, Failure> {
+        let mut actions = Vec::new();
         if let Body::Message(message) = &event.body
             && let Content::Text(text) = &message.content
             && let Some((verb, url)) = text.split_once(' ')
@@ -36,8 +31,9 @@ impl Guest for Caller {
                 Err(why) => why,
             };
             context::log(context::Level::Info, &format!("the server answered {answer}"));
+            actions.push(Action::SetAttribute(("answer".to_owned(), Some(answer))));
         }
-        Ok(Outcome { actions: Vec::new(), flow: Flow::Next })
+        Ok(Outcome { actions, flow: Flow::Next })
     }
 }
 

@@ -5,14 +5,8 @@ use std::fmt::Debug;
 mod http;
 
 wit_bindgen::generate!({
-    path: "../../../../wit/0.1",
-    inline: "
-        package test:desk;
-        world guest {
-            include patchbay:plugin/desk-plugin@0.1.0;
-        }
-    ",
-    world: "test:desk/guest",
+    path: "../../../../wit/0.2",
+    world: "desk-plugin",
     generate_all,
 });
 

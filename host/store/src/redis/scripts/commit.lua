@@ -18,6 +18,7 @@ end
 local token, epoch, channel, partition = take(), take(), take(), take()
 local handled = take()
 local conversation, expected, fingerprint, state = take(), take(), take(), take()
+local decided, decision = take(), take()
 local finished, letters, settled, puts = list(1), list(3), list(1), list(2)
 local cleared, set, changed, files, told = list(2), list(3), list(4), list(3), list(1)
 local known = list(1)
@@ -107,6 +108,9 @@ for _, name in ipairs(known) do
 end
 for _, report in ipairs(told) do
   call('XADD', reports, 'MAXLEN', '~', 1000, '*', 'report', report[1])
+end
+if decided ~= '' and call('HEXISTS', events, decided) == 1 then
+  call('HSET', decisions, decided, decision)
 end
 local any = 0
 for _ = 1, appended do

@@ -19,6 +19,7 @@ if ARGV[3] ~= '' then
       end
       call('HDEL', events, id)
       call('HDEL', raw, id)
+      call('HDEL', decisions, id)
       call('ZREM', raws, id)
       call('ZREM', times, entry)
       call('ZADD', seen, received, id)

@@ -69,9 +69,9 @@ impl World {
         let before = self.conversations.get(&id).cloned().or_else(|| begin_conversation(record));
         let Some(before) = before else { return };
         let desks: Vec<String> = before.desks.keys().cloned().collect();
-        let known = BTreeSet::from(["zendesk".to_owned()]);
+        let known = BTreeSet::from(["zendesk"]);
         let none = BTreeSet::new();
-        let configured = Configured { desks: &known, utility_templates: &none };
+        let configured = Configured { desks: known, utility_templates: &none };
         let mut plan = Plan::new(record, before, self.links_of(&id), configured, Timestamp::from_millis(1));
         plan.unite();
         plan.arrive();

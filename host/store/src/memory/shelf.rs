@@ -1,0 +1,105 @@
+//! Documents.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::MemoryStore;
+use crate::contract::{check, fits, size};
+use crate::{Document, DocumentWrite, Record, Shelf, Shelved, StoreError};
+
+/// All documents.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Documents {
+    /// By space and key: revision and body.
+    kept: BTreeMap<(String, String), (u64, Bytes)>,
+    /// The last revision that was given.
+    revision: u64,
+}
+
+fn document(((_, key), (revision, body)): (&(String, String), &(u64, Bytes))) -> Document {
+    Document { key: key.clone(), revision: *revision, body: body.clone() }
+}
+
+impl Documents {
+    pub(super) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// No revision that was given to the others is given here.
+    pub(super) fn skip(&mut self, others: &Self) {
+        self.revision = self.revision.max(others.revision);
+    }
+
+    /// Those of a space.
+    fn of(&self, space: &str) -> impl Iterator<Item = (&(String, String), &(u64, Bytes))> {
+        self.kept.range((space.to_owned(), String::new())..).take_while(move |((whose, _), _)| whose == space)
+    }
+
+    fn write(&mut self, space: &str, writes: Vec<DocumentWrite>, quota: Option<u64>) -> Shelved {
+        let before: u64 = self.of(space).map(|((_, key), (_, body))| size(key, body.len())).sum();
+        let mut after = before;
+        for write in &writes {
+            let kept = self.kept.get(&(space.to_owned(), write.key.clone()));
+            let found = kept.map_or(0, |(revision, _)| *revision);
+            if write.expected.is_some_and(|expected| expected != found) {
+                return Shelved::Conflict { key: write.key.clone(), found };
+            }
+            after = after + write.size() - kept.map_or(0, |(_, body)| size(&write.key, body.len()));
+        }
+        if !fits(before, after, quota) {
+            return Shelved::Full { would_be: after };
+        }
+        self.revision += 1;
+        let revisions = writes.into_iter().map(|write| {
+            let key = (space.to_owned(), write.key);
+            match write.body {
+                Some(body) => {
+                    self.kept.insert(key, (self.revision, body));
+                    self.revision
+                }
+                None => {
+                    self.kept.remove(&key);
+                    0
+                }
+            }
+        });
+        Shelved::Written(revisions.collect())
+    }
+
+    pub(super) fn export(&self) -> impl Iterator<Item = Record> {
+        self.kept.iter().map(|entry| Record::Document { space: entry.0.0.clone(), document: document(entry) })
+    }
+
+    pub(super) fn import(&mut self, space: String, document: Document) {
+        self.revision = self.revision.max(document.revision);
+        self.kept.insert((space, document.key), (document.revision, document.body));
+    }
+}
+
+#[async_trait]
+impl Shelf for MemoryStore {
+    async fn document(&self, space: &str, key: &str) -> Result<Option<Document>, StoreError> {
+        let key = (space.to_owned(), key.to_owned());
+        self.step(|inner, _| Ok(inner.state.documents.kept.get_key_value(&key).map(document)))
+    }
+
+    async fn document_keys(&self, space: &str) -> Result<Vec<String>, StoreError> {
+        self.step(|inner, _| Ok(inner.state.documents.of(space).map(|((_, key), _)| key.clone()).collect()))
+    }
+
+    async fn documents(&self, space: &str) -> Result<Vec<Document>, StoreError> {
+        self.step(|inner, _| Ok(inner.state.documents.of(space).map(document).collect()))
+    }
+
+    async fn write_documents(
+        &self,
+        space: &str,
+        writes: Vec<DocumentWrite>,
+        quota: Option<u64>,
+    ) -> Result<Shelved, StoreError> {
+        check(space, &writes)?;
+        self.step(|inner, _| Ok(inner.state.documents.write(space, writes, quota)))
+    }
+}

@@ -1,0 +1,67 @@
+// Runs a plugin's logic in Node, with a scripted gateway in the place of the real one.
+
+/** When everything happens: milliseconds since the epoch. */
+export const NOW = 1_795_255_200_000;
+/** For how long a free-form message may be sent after the customer's last one: WhatsApp's 24 hours, in milliseconds. */
+const WINDOW = 24 * 60 * 60 * 1000;
+
+/** A customer wrote this, in a conversation that nothing was decided about. */
+export function textEvent(text) {
+  return {
+    id: 'ev_1',
+    occurredAt: BigInt(NOW),
+    receivedAt: BigInt(NOW),
+    conversation: {
+      id: 'co_1',
+      channel: { id: 'main', platform: 'whatsapp', account: '100', address: '200' },
+      customer: { id: 'cu_1', phone: '447700900001', name: 'Ada' },
+      attributes: [],
+      tickets: [],
+      windowUntil: BigInt(NOW + WINDOW),
+      human: false,
+      noMarketing: false,
+      standby: false,
+    },
+    body: { tag: 'message', val: { id: 'wamid.1', content: { tag: 'text', val: text }, forwarded: false } },
+  };
+}
+
+/** What a plugin may ask the host for. `secrets` by name, for the algorithm `equal` alone; `media` by id, as bytes. */
+export function context({ secrets = {}, media = {} } = {}) {
+  const logged = [];
+  return {
+    logged,
+    attempt: () => 1,
+    now: () => NOW,
+    log: (level, message) => logged.push([level, message]),
+    verify: (secret, _algorithm, _message, signature) => secrets[secret] === signature,
+    media: (id) => openMedia(media[id]),
+  };
+}
+
+/** Media that is open, with these bytes. */
+export function openMedia(bytes) {
+  return { size: () => bytes.length, read: (at, length) => bytes.subarray(at, at + length), all: () => bytes };
+}
+
+/**
+ * Answers `fetch` by a script while `work` runs: each row is [method, address, status, JSON], in order. Gives what
+ * `work` gives; a request that is not in the script, or a row that is not asked for, is an error.
+ */
+export async function withHttp(script, work) {
+  const original = globalThis.fetch;
+  const left = [...script];
+  globalThis.fetch = async (url, init) => {
+    const [method, address, status, body] = left.shift() ?? [];
+    const asked = `${init?.method ?? 'GET'} ${url}`;
+    if (asked !== `${method} ${address}`) throw new Error(`${asked}, and the script has ${method} ${address}`);
+    return Response.json(body, { status });
+  };
+  try {
+    const answer = await work();
+    if (left.length > 0) throw new Error(`${left.length} requests of the script were not made`);
+    return answer;
+  } finally {
+    globalThis.fetch = original;
+  }
+}

@@ -1,0 +1,19 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { context, withHttp } from '../sdk/testing.js';
+import { desk } from '../src/index.js';
+
+const settings = { base_url: 'https://desk.example.com/api' };
+
+test('a ticket is found by its key', async () => {
+  const tickets = [{ id: '7', url: null, status: 'new' }];
+  const script = [['GET', 'https://desk.example.com/api/tickets?external_id=ta_1', 200, { tickets }]];
+  const found = await withHttp(script, () => desk.findTicket(settings, 'ta_1', context()));
+  assert.equal(found.ticket.id, '7');
+});
+
+test('a server that is down is asked again', async () => {
+  const script = [['GET', 'https://desk.example.com/api/tickets/7', 503, {}]];
+  await assert.rejects(withHttp(script, () => desk.readTicket(settings, '7', context())), (error) => error.payload.tag === 'retry');
+});
