@@ -2,10 +2,10 @@
 //!
 //! # Layout
 //! - here: the conditions, as an operator writes them
-//! - [`facts`]: what they are held against
-//! - [`judge`]: holding them against it
-//! - [`hours`]: times of the day and time zones
-//! - [`text`]: words and patterns
+//! - `facts`: what they are held against
+//! - `judge`: holding them against it
+//! - `hours`: times of the day and time zones
+//! - `text`: words and patterns
 
 mod facts;
 mod hours;

@@ -1,6 +1,6 @@
 //! Components on the shelf: cut into chunks, named by their digests, checked when they are read.
 //!
-//! The space [`INDEX`] has one small document for each component; its chunks lie in a space of its own. The entry of the
+//! The space `components` has one small document for each component; its chunks lie in a space of its own. The entry of the
 //! index is written last and removed last, so that what it names is whole.
 
 use std::collections::BTreeSet;

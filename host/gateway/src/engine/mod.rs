@@ -14,8 +14,8 @@
 //! - [`slot`]: a deployment, and which of its generations is asked
 //! - [`routing`]: numbers, desks and chains, as one whole that a reload exchanges
 //! - [`course`]: what an event goes on with from its first attempt to its commit
-//! - [`decide`]: one event from journal to commit; [`decision`]: why it went where it went
-//! - [`parked`]: events that were put aside
+//! - [`decide`]: one event from journal to commit; `decision`: why it went where it went
+//! - `parked`: events that were put aside
 //! - [`plan`]: what follows from an event, purely
 //! - [`words`]: messages as text for people; [`summary`]: actions in a few words
 //! - [`lanes`]: effects, with pace, retry and dead letters

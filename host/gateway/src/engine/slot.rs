@@ -2,9 +2,9 @@
 //!
 //! # Layout
 //! - here: what runs in a slot, and what an event is pinned to
-//! - [`tally`]: how the calls of a generation went
-//! - [`comparison`]: what a shadow would have decided
-//! - [`slots`]: all of a node's
+//! - `tally`: how the calls of a generation went
+//! - `comparison`: what a shadow would have decided
+//! - `slots`: all of a node's
 
 mod comparison;
 mod slots;
