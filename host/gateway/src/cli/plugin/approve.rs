@@ -6,16 +6,18 @@ use super::deployed::{conclude, order, refused_by_a_rule};
 use crate::cli::args::GatewayArgs;
 use crate::cli::client::Client;
 
+/// What its help says.
+pub const ABOUT: &str = "Lets a held generation have what it asks for, and lets it begin as it was deployed: in full, as a canary \
+                  or as a shadow. Hosts are granted over HTTPS and without a credential; one that needs a credential \
+                  belongs into the configuration. `patchbay plugin diff NAME` shows what it asks for.";
+
+/// What its help shows.
+pub const EXAMPLES: &str = "Examples:\n  \
+                       patchbay plugin approve router\n  \
+                       patchbay plugin approve router --generation 4 --wait";
+
 /// `patchbay plugin approve`
 #[derive(Clone, Debug, clap::Args)]
-#[command(
-    long_about = "Lets a held generation have what it asks for, and lets it begin as it was deployed: in full, as a canary \
-                  or as a shadow. Hosts are granted over HTTPS and without a credential; one that needs a credential \
-                  belongs into the configuration. `patchbay plugin diff NAME` shows what it asks for.",
-    after_long_help = "Examples:\n  \
-                       patchbay plugin approve router\n  \
-                       patchbay plugin approve router --generation 4 --wait"
-)]
 pub struct Args {
     /// Which gateway.
     #[command(flatten)]

@@ -20,16 +20,18 @@ use tokio::process::Command;
 use crate::cli::failure::{DONE, failed, wrong};
 use crate::cli::output::{bytes, count, json_lines, print};
 
+/// What its help says.
+pub const ABOUT: &str = "Runs the command of the project's plugin.toml, and packs its manifest and golden events into the \
+                  component. What the SDK of JavaScript or Python is built with is installed at the first time, inside \
+                  of the project.";
+
+/// What its help shows.
+pub const EXAMPLES: &str = "Examples:\n  \
+                       patchbay plugin build\n  \
+                       patchbay plugin build --folder plugins/router --json";
+
 /// `patchbay plugin build`
 #[derive(Clone, Debug, clap::Args)]
-#[command(
-    long_about = "Runs the command of the project's plugin.toml, and packs its manifest and golden events into the \
-                  component. What the SDK of JavaScript or Python is built with is installed at the first time, inside \
-                  of the project.",
-    after_long_help = "Examples:\n  \
-                       patchbay plugin build\n  \
-                       patchbay plugin build --folder plugins/router --json"
-)]
 pub struct Args {
     /// The project's folder.
     #[arg(long, value_name = "DIR", default_value = ".")]

@@ -14,21 +14,23 @@ use crate::cli::failure::wrong;
 use crate::config::Share;
 use crate::http::api::deployments::SIGNATURES_HEADER;
 
-/// `patchbay plugin deploy`
-#[derive(Clone, Debug, clap::Args)]
-#[command(
-    long_about = "Makes a new generation of a deployment. It is verified, its settings are checked, it is compiled and its \
+/// What its help says.
+pub const ABOUT: &str = "Makes a new generation of a deployment. It is verified, its settings are checked, it is compiled and its \
                   golden events are asked; then it takes the place of the one before, on all nodes, without an event being \
                   lost or handled by both. A generation that asks for more than the one before is held until it is \
                   approved. Whatever it does not pass, the old generation goes on.\n\n\
                   A file is sent to the gateway with the signatures in FILE.sig. oci:HOST/REPOSITORY:TAG and builtin:NAME \
-                  are fetched by the gateway.",
-    after_long_help = "Examples:\n  \
+                  are fetched by the gateway.";
+
+/// What its help shows.
+pub const EXAMPLES: &str = "Examples:\n  \
                        patchbay plugin deploy router acme-router.wasm --wait\n  \
                        patchbay plugin deploy router oci:ghcr.io/acme/router:1.2.0 --canary 10%\n  \
                        patchbay plugin deploy router acme-router.wasm --shadow    asked beside, without effect\n\n\
-                       Exits with 3 when the generation is held or a rule refuses it."
-)]
+                       Exits with 3 when the generation is held or a rule refuses it.";
+
+/// `patchbay plugin deploy`
+#[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Which gateway.
     #[command(flatten)]

@@ -15,16 +15,18 @@ const PLAIN: [&str; 9] = ["name", "version", "source", "verified", "digest", "si
 /// What is compared entry by entry.
 const LISTS: [&str; 3] = ["asks", "approved", "secrets"];
 
+/// What its help says.
+pub const ABOUT: &str = "Shows what differs between two generations: version, component, what it asks for, settings. Without \
+                  numbers it is the active one and the one that stands beside it or waits (held, canary, shadow); where \
+                  there is none, the one before and the active one.";
+
+/// What its help shows.
+pub const EXAMPLES: &str = "Examples:\n  \
+                       patchbay plugin diff router\n  \
+                       patchbay plugin diff router 3 5";
+
 /// `patchbay plugin diff`
 #[derive(Clone, Debug, clap::Args)]
-#[command(
-    long_about = "Shows what differs between two generations: version, component, what it asks for, settings. Without \
-                  numbers it is the active one and the one that stands beside it or waits (held, canary, shadow); where \
-                  there is none, the one before and the active one.",
-    after_long_help = "Examples:\n  \
-                       patchbay plugin diff router\n  \
-                       patchbay plugin diff router 3 5"
-)]
 pub struct Args {
     /// Which gateway.
     #[command(flatten)]

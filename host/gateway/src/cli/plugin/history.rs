@@ -6,15 +6,17 @@ use crate::cli::client::Client;
 use crate::cli::failure::DONE;
 use crate::cli::output::{json_lines, print, table, text_of};
 
+/// What its help says.
+pub const ABOUT: &str = "Shows what has happened to a deployment, oldest first: who deployed, approved, promoted and rolled back \
+                  which generation, and why. A node that took a generation back by itself stands there as `node NAME`.";
+
+/// What its help shows.
+pub const EXAMPLES: &str = "Examples:\n  \
+                       patchbay plugin history router\n  \
+                       patchbay plugin history router --json | jq 'select(.what == \"rolled-back\")'";
+
 /// `patchbay plugin history`
 #[derive(Clone, Debug, clap::Args)]
-#[command(
-    long_about = "Shows what has happened to a deployment, oldest first: who deployed, approved, promoted and rolled back \
-                  which generation, and why. A node that took a generation back by itself stands there as `node NAME`.",
-    after_long_help = "Examples:\n  \
-                       patchbay plugin history router\n  \
-                       patchbay plugin history router --json | jq 'select(.what == \"rolled-back\")'"
-)]
 pub struct Args {
     /// Which gateway.
     #[command(flatten)]

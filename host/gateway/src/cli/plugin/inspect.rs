@@ -16,16 +16,18 @@ use self::settings::Setting;
 use crate::cli::failure::{DONE, wrong};
 use crate::cli::output::{self, print, table};
 
+/// What its help says.
+pub const ABOUT: &str = "Shows what a component is and what it wants: its roles, the version of the contract that it was built \
+                  for, what it imports and which grants that takes, its size and memory, its settings, and the lines \
+                  that a configuration needs. Nothing of it is run.";
+
+/// What its help shows.
+pub const EXAMPLES: &str = "Examples:\n  \
+                       patchbay plugin inspect acme-router.wasm\n  \
+                       patchbay plugin inspect acme-router.wasm --json";
+
 /// `patchbay plugin inspect`
 #[derive(Clone, Debug, clap::Args)]
-#[command(
-    long_about = "Shows what a component is and what it wants: its roles, the version of the contract that it was built \
-                  for, what it imports and which grants that takes, its size and memory, its settings, and the lines \
-                  that a configuration needs. Nothing of it is run.",
-    after_long_help = "Examples:\n  \
-                       patchbay plugin inspect acme-router.wasm\n  \
-                       patchbay plugin inspect acme-router.wasm --json"
-)]
 pub struct Args {
     /// The component.
     #[arg(value_name = "FILE")]

@@ -8,16 +8,18 @@ use crate::cli::client::Client;
 use crate::cli::failure::{DONE, failed};
 use crate::cli::output::{json_lines, print, table, text_of};
 
+/// What its help says.
+pub const ABOUT: &str = "Shows the deployments: on each node the generations that run there, how many calls they had since they \
+                  began there, how many of them failed, and how long half of them and 99 of 100 took. A node that cannot \
+                  run what it should says why.";
+
+/// What its help shows.
+pub const EXAMPLES: &str = "Examples:\n  \
+                       patchbay plugin list\n  \
+                       patchbay plugin list --json | jq '.nodes[] | select(.problem)'";
+
 /// `patchbay plugin list`
 #[derive(Clone, Debug, clap::Args)]
-#[command(
-    long_about = "Shows the deployments: on each node the generations that run there, how many calls they had since they \
-                  began there, how many of them failed, and how long half of them and 99 of 100 took. A node that cannot \
-                  run what it should says why.",
-    after_long_help = "Examples:\n  \
-                       patchbay plugin list\n  \
-                       patchbay plugin list --json | jq '.nodes[] | select(.problem)'"
-)]
 pub struct Args {
     /// Which gateway.
     #[command(flatten)]

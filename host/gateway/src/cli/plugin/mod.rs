@@ -27,14 +27,19 @@ use clap::Subcommand;
 #[derive(Clone, Debug, Subcommand)]
 pub enum PluginCommand {
     /// Begin a plugin
+    #[command(long_about = new::ABOUT, after_long_help = new::EXAMPLES)]
     New(new::Args),
     /// Build a plugin's component
+    #[command(long_about = build::ABOUT, after_long_help = build::EXAMPLES)]
     Build(build::Args),
     /// Build at every change, and swap it into a running gateway
+    #[command(long_about = watch::ABOUT, after_long_help = watch::EXAMPLES)]
     Watch(watch::Args),
     /// Run a plugin's golden events in the real sandbox
+    #[command(long_about = test::ABOUT, after_long_help = test::EXAMPLES)]
     Test(test::Args),
     /// Show what a component is and wants
+    #[command(long_about = inspect::ABOUT, after_long_help = inspect::EXAMPLES)]
     Inspect(inspect::Args),
     /// Put the manifest and the golden events into a component
     #[command(long_about = pack::ABOUT, after_long_help = pack::EXAMPLES)]
@@ -55,18 +60,25 @@ pub enum PluginCommand {
     #[command(long_about = verify::ABOUT, after_long_help = verify::EXAMPLES)]
     Verify(verify::Args),
     /// Show the deployments, and what runs
+    #[command(long_about = list::ABOUT, after_long_help = list::EXAMPLES)]
     List(list::Args),
     /// Make a new generation of a deployment
+    #[command(long_about = deploy::ABOUT, after_long_help = deploy::EXAMPLES)]
     Deploy(deploy::Args),
     /// Let a generation have what it asks for
+    #[command(long_about = approve::ABOUT, after_long_help = approve::EXAMPLES)]
     Approve(approve::Args),
     /// Make a canary or a shadow the active generation
+    #[command(long_about = promote::ABOUT, after_long_help = promote::EXAMPLES)]
     Promote(promote::Args),
     /// Go back to the generation before
+    #[command(long_about = rollback::ABOUT, after_long_help = rollback::EXAMPLES)]
     Rollback(rollback::Args),
     /// Show what has become of a deployment's generations
+    #[command(long_about = history::ABOUT, after_long_help = history::EXAMPLES)]
     History(history::Args),
     /// Show what differs between two generations
+    #[command(long_about = diff::ABOUT, after_long_help = diff::EXAMPLES)]
     Diff(diff::Args),
 }
 

@@ -15,15 +15,17 @@ use clap::ValueEnum;
 use crate::cli::failure::{DONE, failed, wrong};
 use crate::cli::output::print;
 
+/// What its help says.
+pub const ABOUT: &str = "Makes a folder with a plugin that builds, is tested and runs at once, with the SDK of its language in \
+                  it. The commands that follow are printed.";
+
+/// What its help shows.
+pub const EXAMPLES: &str = "Examples:\n  \
+                       patchbay plugin new acme-router --role handler --lang rust\n  \
+                       patchbay plugin new acme-tickets --role desk --lang javascript --path plugins/tickets";
+
 /// `patchbay plugin new`
 #[derive(Clone, Debug, clap::Args)]
-#[command(
-    long_about = "Makes a folder with a plugin that builds, is tested and runs at once, with the SDK of its language in \
-                  it. The commands that follow are printed.",
-    after_long_help = "Examples:\n  \
-                       patchbay plugin new acme-router --role handler --lang rust\n  \
-                       patchbay plugin new acme-tickets --role desk --lang javascript --path plugins/tickets"
-)]
 pub struct Args {
     /// The plugin's name: lower-case letters, digits and hyphens.
     #[arg(value_name = "NAME")]

@@ -7,15 +7,17 @@ use crate::cli::args::GatewayArgs;
 use crate::cli::client::Client;
 use crate::config::Share;
 
+/// What its help says.
+pub const ABOUT: &str = "Makes a canary or a shadow the active generation. With --canary it becomes, or stays, a canary for \
+                  another share of the conversations; those that a smaller share had, a larger one has too.";
+
+/// What its help shows.
+pub const EXAMPLES: &str = "Examples:\n  \
+                       patchbay plugin promote router --canary 50%\n  \
+                       patchbay plugin promote router --wait";
+
 /// `patchbay plugin promote`
 #[derive(Clone, Debug, clap::Args)]
-#[command(
-    long_about = "Makes a canary or a shadow the active generation. With --canary it becomes, or stays, a canary for \
-                  another share of the conversations; those that a smaller share had, a larger one has too.",
-    after_long_help = "Examples:\n  \
-                       patchbay plugin promote router --canary 50%\n  \
-                       patchbay plugin promote router --wait"
-)]
 pub struct Args {
     /// Which gateway.
     #[command(flatten)]

@@ -6,16 +6,18 @@ use super::deployed::{conclude, order};
 use crate::cli::args::GatewayArgs;
 use crate::cli::client::Client;
 
+/// What its help says.
+pub const ABOUT: &str = "Goes back. A canary is ended; where there is none, the generation before the active one takes its place \
+                  again, with the settings and grants that it had. It is still loaded, so this takes a second on all \
+                  nodes. With --to it is another generation; --to the active one ends a canary and a shadow beside it.";
+
+/// What its help shows.
+pub const EXAMPLES: &str = "Examples:\n  \
+                       patchbay plugin rollback router --reason 'sends refunds to sales'\n  \
+                       patchbay plugin rollback router --to 3 --wait";
+
 /// `patchbay plugin rollback`
 #[derive(Clone, Debug, clap::Args)]
-#[command(
-    long_about = "Goes back. A canary is ended; where there is none, the generation before the active one takes its place \
-                  again, with the settings and grants that it had. It is still loaded, so this takes a second on all \
-                  nodes. With --to it is another generation; --to the active one ends a canary and a shadow beside it.",
-    after_long_help = "Examples:\n  \
-                       patchbay plugin rollback router --reason 'sends refunds to sales'\n  \
-                       patchbay plugin rollback router --to 3 --wait"
-)]
 pub struct Args {
     /// Which gateway.
     #[command(flatten)]

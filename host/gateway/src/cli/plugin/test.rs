@@ -17,19 +17,21 @@ use self::subject::{Case, Subject};
 use crate::cli::failure::{DONE, FAILED, failed};
 use crate::cli::output::{self, print};
 
-/// `patchbay plugin test`
-#[derive(Clone, Debug, clap::Args)]
-#[command(
-    long_about = "Asks the plugin each of its golden events and compares what it answers, in the sandbox that a gateway \
+/// What its help says.
+pub const ABOUT: &str = "Asks the plugin each of its golden events and compares what it answers, in the sandbox that a gateway \
                   runs it in. Golden events are `tests/golden/*.json` in the project's folder, or those that are packed \
                   into the component. Nothing leaves the sandbox: requests are answered by what the golden event says \
-                  under `http`.",
-    after_long_help = "Examples:\n  \
+                  under `http`.";
+
+/// What its help shows.
+pub const EXAMPLES: &str = "Examples:\n  \
                        patchbay plugin test\n  \
                        patchbay plugin test vip                      those with `vip` in their names\n  \
                        patchbay plugin test --update                 what it answers now is right\n  \
-                       patchbay plugin test --component acme.wasm    of somebody else's component"
-)]
+                       patchbay plugin test --component acme.wasm    of somebody else's component";
+
+/// `patchbay plugin test`
+#[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Only those whose name or file has this in it.
     #[arg(value_name = "FILTER")]

@@ -18,17 +18,19 @@ const LOOK: Duration = Duration::from_millis(100);
 /// What tools write themselves.
 const NOT_LOOKED_AT: [&str; 5] = [".git", ".venv", "__pycache__", "node_modules", "target"];
 
-/// `patchbay plugin watch`
-#[derive(Clone, Debug, clap::Args)]
-#[command(
-    long_about = "Builds the project, deploys it into a running gateway, and does so again whenever one of the files \
+/// What its help says.
+pub const ABOUT: &str = "Builds the project, deploys it into a running gateway, and does so again whenever one of the files \
                   changes that its plugin.toml names under [build] watch. A version that does not build or is not taken \
                   changes nothing. Ctrl-C ends it.\n\n\
-                  It is made for `patchbay dev`, which prints PATCHBAY_URL and PATCHBAY_TOKEN, and takes unsigned plugins.",
-    after_long_help = "Examples:\n  \
+                  It is made for `patchbay dev`, which prints PATCHBAY_URL and PATCHBAY_TOKEN, and takes unsigned plugins.";
+
+/// What its help shows.
+pub const EXAMPLES: &str = "Examples:\n  \
                        patchbay plugin watch --deployment acme-router\n  \
-                       patchbay plugin watch --folder plugins/router --deployment router --url http://127.0.0.1:18080"
-)]
+                       patchbay plugin watch --folder plugins/router --deployment router --url http://127.0.0.1:18080";
+
+/// `patchbay plugin watch`
+#[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// The project's folder.
     #[arg(long, value_name = "DIR", default_value = ".")]
