@@ -1,7 +1,7 @@
 //! The router is swapped a hundred times while customers write: every event is handled exactly once, by exactly one
 //! generation, and the time that it takes is printed for both: while swaps go on, and without them.
 //!
-//! `PATCHBAY_SWAPS` says how many swaps, `PATCHBAY_RATE` how many messages a second.
+//! `PATCHBAY_SWAPS` says how many swaps, `PATCHBAY_RATE` how many messages a second, `PATCHBAY_CALM` how many without swaps.
 
 #![allow(
     clippy::unwrap_used,
@@ -30,8 +30,10 @@ const SWAPS: u64 = 100;
 const RATE: u64 = 50;
 /// Customers who write in turn.
 const CUSTOMERS: u64 = 40;
-/// How long the run without swaps lasts.
-const CALM: Duration = Duration::from_secs(8);
+/// Connections that they write over, each its own ones: a customer's messages come one after the other.
+const WRITERS: u64 = 8;
+/// How many messages the run without swaps has.
+const CALM: u64 = 400;
 /// How long a debug build may take for what is left.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -39,19 +41,32 @@ fn setting(name: &str, usual: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
-/// Writes at a steady rate until it is told to stop; gives how many messages there were.
-async fn write(house: &House, phase: &str, stop: CancellationToken) -> Result<u64> {
-    let mut ticks = tokio::time::interval(Duration::from_micros(1_000_000 / setting("PATCHBAY_RATE", RATE)));
-    let mut number = 0;
-    while !stop.is_cancelled() {
-        ticks.tick().await;
-        let from = format!("44770091{:04}", number % CUSTOMERS);
-        let text = format!("{phase} {number}");
-        let body = text_webhook(&format!("wamid.{phase}.{number}"), &from, &text, &Value::Null);
-        anyhow::ensure!(house.deliver_signed(body).await? == 200, "a message was not taken");
-        number += 1;
-    }
-    Ok(number)
+/// Customers write at a steady rate, until there are so many messages or until it is told to stop; gives how many.
+async fn write(house: &House, phase: &str, most: u64, stop: CancellationToken) -> Result<u64> {
+    let rate = setting("PATCHBAY_RATE", RATE);
+    let writers = (0..WRITERS).map(|writer| {
+        let stop = &stop;
+        async move {
+            // One after the other, so that messages come evenly.
+            let first = tokio::time::Instant::now() + Duration::from_micros(1_000_000 * writer / rate);
+            let mut ticks = tokio::time::interval_at(first, Duration::from_micros(1_000_000 * WRITERS / rate));
+            let mut written = 0;
+            let numbers = (writer..most).step_by(usize::try_from(WRITERS)?);
+            for number in numbers {
+                ticks.tick().await;
+                if stop.is_cancelled() {
+                    break;
+                }
+                let from = format!("44770091{:04}", number % CUSTOMERS);
+                let text = format!("{phase} {number}");
+                let body = text_webhook(&format!("wamid.{phase}.{number}"), &from, &text, &Value::Null);
+                anyhow::ensure!(house.deliver_signed(body).await? == 200, "a message was not taken");
+                written += 1;
+            }
+            anyhow::Ok(written)
+        }
+    });
+    Ok(futures::future::try_join_all(writers).await?.into_iter().sum())
 }
 
 /// How every message of a phase was decided: by its text the generations, and the time from its arrival, milliseconds.
@@ -111,14 +126,8 @@ async fn a_hundred_swaps_lose_nothing_and_double_nothing() -> Result<()> {
         std::fs::read(Version::of("3.0.0").of_router(folder.path())?)?,
     ];
 
-    let stop = CancellationToken::new();
-    let calm = write(&house, "calm", stop.clone());
-    let wait = async {
-        tokio::time::sleep(CALM).await;
-        stop.cancel();
-    };
-    let (calm, ()) = tokio::join!(calm, wait);
-    let before = decisions(&house, "calm", calm?).await?;
+    let calm = write(&house, "calm", setting("PATCHBAY_CALM", CALM), CancellationToken::new()).await?;
+    let before = decisions(&house, "calm", calm).await?;
 
     let (stop, gateway) = (CancellationToken::new(), house.gateway()?);
     let token = gateway.token().await?;
@@ -136,7 +145,7 @@ async fn a_hundred_swaps_lose_nothing_and_double_nothing() -> Result<()> {
         stop.cancel();
         anyhow::Ok(())
     };
-    let (stormy, swapped) = tokio::join!(write(&house, "stormy", stop.clone()), swapping);
+    let (stormy, swapped) = tokio::join!(write(&house, "stormy", u64::MAX, stop.clone()), swapping);
     swapped?;
     let during = decisions(&house, "stormy", stormy?).await?;
 
@@ -159,6 +168,11 @@ async fn a_hundred_swaps_lose_nothing_and_double_nothing() -> Result<()> {
     .await?;
     let unique: BTreeSet<String> = entries(&tickets).into_iter().collect();
     assert_eq!(unique.len(), before.len() + during.len());
+    for ticket in &tickets {
+        let filed = entries(std::slice::from_ref(ticket));
+        let numbers = filed.iter().filter_map(|text| text.strip_prefix("stormy ")?.parse::<u64>().ok());
+        assert!(numbers.is_sorted(), "a customer's messages stand in order: {filed:?}");
+    }
     assert_eq!(house.api("/v1/dead-letters").await?, serde_json::json!([]));
     Ok(())
 }
