@@ -112,13 +112,13 @@ async fn own_tests(language: Language, project: &Path) -> Result<()> {
 async fn templates(language: Language, folder: &Path) -> Result<PathBuf> {
     let mut component = PathBuf::new();
     for role in ["desk", "inspector", "handler"] {
-        let project = begin(language, role, "acme-first", folder).await?;
+        let project = begin(language, role, "acme-second", folder).await?;
         let built = build(&project).await?;
         component = PathBuf::from(built["component"].as_str().context("no component")?);
-        assert_eq!((built["name"].as_str(), component.is_file()), (Some("acme-first"), true), "{built}");
+        assert_eq!((built["name"].as_str(), component.is_file()), (Some("acme-second"), true), "{built}");
         own_tests(language, &project).await?;
         let seen = patchbay().done(&["plugin", "inspect", text(&component)]).await?;
-        assert!(seen.contains(role) && seen.contains("acme-first"), "{seen}");
+        assert!(seen.contains(role) && seen.contains("acme-second"), "{seen}");
         if role == "handler" {
             golden(&project, 2).await?;
         }
