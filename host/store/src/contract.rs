@@ -22,7 +22,7 @@ pub use self::commit::Commit;
 pub use self::link::{ENTRIES_KEPT, Link, LinkChange};
 pub use self::node::{Node, Pace};
 pub use self::records::{Appended, ClearedTimer, EventRecord, MediaRecord, MediaState, Report, Timer};
-pub use self::shelf::{DOCUMENT_KEY_MOST, DOCUMENT_MOST, Document, DocumentWrite, Shelf, Shelved};
+pub use self::shelf::{DOCUMENT_KEY_MOST, DOCUMENT_MOST, Document, DocumentWrite, Shelf, Shelved, Shelving};
 pub(crate) use self::shelf::{check, fits, size};
 pub use self::upkeep::{ExportPage, IDS_KEPT, Record, Removed, Retention, Stats, Upkeep, Verification};
 
@@ -117,6 +117,12 @@ pub enum StoreError {
         expected: u64,
         /// The version that is there.
         found: u64,
+    },
+    /// Documents of a commit were written by someone else since they were read, or their space has filled up.
+    #[error("documents of {space} were written since they were read")]
+    Overtaken {
+        /// Where.
+        space: String,
     },
     /// Nothing can be written now; it may be possible later.
     #[error("the store cannot write: {0}")]
@@ -225,7 +231,8 @@ pub trait Store: Upkeep + Shelf + fmt::Debug + 'static {
     /// One atomic write, only by the partition's owner.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`], [`StoreError::Conflict`]: nothing was written. [`StoreError::Unsuitable`] when it names a
+    /// [`StoreError::Fenced`], [`StoreError::Conflict`], [`StoreError::Overtaken`]: nothing was written.
+    /// [`StoreError::Unsuitable`] when its documents cannot be written by anybody, or when it names a
     /// conversation of another partition: nothing was written either. [`StoreError::Unavailable`]: it may have been
     /// written; apply the same commit again.
     async fn commit(&self, lease: &Lease, commit: Commit) -> Result<(), StoreError>;

@@ -22,8 +22,8 @@ pub mod redis;
 pub use contract::{
     Appended, ClearedTimer, Commit, DOCUMENT_KEY_MOST, DOCUMENT_MOST, Document, DocumentWrite, ENTRIES_KEPT,
     EventFilter, EventRecord, ExportPage, IDS_KEPT, Lease, Link, LinkChange, MediaRecord, MediaState, Node, Pace,
-    Partition, Pending, Position, Record, Removed, Report, Retention, Shelf, Shelved, Stats, Store, StoreError, Timer,
-    Upkeep, Verification, Versioned,
+    Partition, Pending, Position, Record, Removed, Report, Retention, Shelf, Shelved, Shelving, Stats, Store,
+    StoreError, Timer, Upkeep, Verification, Versioned,
 };
 pub use embedded::{BackupSummary, Compacted, EmbeddedOptions, EmbeddedStore};
 pub use redis::{RedisMode, RedisOptions, RedisStore, RedisTls, Warning};

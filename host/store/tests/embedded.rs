@@ -56,6 +56,11 @@ impl Instance for Embedded {
 
 conformance!(make);
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_conflict_leaves_no_document() {
+    conformance::documents::a_conflict_leaves_no_document(&mut make().await).await;
+}
+
 #[tokio::test]
 async fn a_file_has_one_process() {
     let folder = tempfile::tempdir().unwrap();

@@ -45,6 +45,11 @@ impl Instance for Memory {
 
 conformance!(make);
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_conflict_leaves_no_document() {
+    conformance::documents::a_conflict_leaves_no_document(&mut make().await).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_lease_is_worth_nothing_when_it_is_past() {
     let server = MemoryServer::new(MemoryOptions { lease_time: Duration::from_secs(10), ..Default::default() });

@@ -35,6 +35,11 @@ async fn make() -> OnRedis {
 
 conformance!(make);
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_conflict_leaves_no_document() {
+    conformance::documents::a_conflict_leaves_no_document(&mut make().await).await;
+}
+
 /// A server that nobody else uses.
 async fn alone(redis: &Redis) -> (Arc<RedisStore>, RedisOptions) {
     let options = RedisOptions { addresses: vec![redis.addr()], ..RedisOptions::default() };

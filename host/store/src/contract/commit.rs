@@ -5,7 +5,7 @@ use patchbay_model::task::DeadLetter;
 use patchbay_model::{Arrival, Conversation, Task, TaskId};
 use serde::Serialize;
 
-use super::{ClearedTimer, LinkChange, MediaRecord, Position, Report, Timer};
+use super::{ClearedTimer, LinkChange, MediaRecord, Position, Report, Shelving, Timer};
 
 /// One atomic write. All of it is there afterwards, or none.
 ///
@@ -55,4 +55,12 @@ pub struct Commit {
     /// How an event of this partition was decided: the handled one as a rule. Kept as long as the event, in the place of
     /// an earlier decision of it; of an event that is not kept, nothing is.
     pub decision: Option<Decision>,
+    /// Documents, each space once; only beside [`handled`](Self::handled), which is their witness. If one is not at the
+    /// revision that is expected of it, or a space has no room, the commit is [overtaken](crate::StoreError::Overtaken).
+    ///
+    /// In a Redis Cluster a space and a partition lie on different servers. There the documents are written before the
+    /// rest, once for each event: the same event's commit does not write them again, however it came to them. Who decides
+    /// the event anew, because its node died in between, finds them written.
+    #[serde(skip)]
+    pub documents: Vec<Shelving>,
 }

@@ -60,6 +60,18 @@ impl DocumentWrite {
     }
 }
 
+/// Writes to one space: all of them are made, or none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shelving {
+    /// The space.
+    pub space: String,
+    /// What is written there, each document once.
+    pub writes: Vec<DocumentWrite>,
+    /// The most bytes of keys and bodies that the space may hold afterwards; a write after which it holds no more than
+    /// before is never refused. `None`: as many as there are.
+    pub quota: Option<u64>,
+}
+
 /// What became of a write to the shelf.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Shelved {
@@ -90,7 +102,8 @@ impl fmt::Debug for Shelved {
     }
 }
 
-/// Documents by space and key. A space is written atomically; two spaces are not.
+/// Documents by space and key. A space is written atomically; two spaces are not, except by a
+/// [commit](crate::Commit::documents).
 ///
 /// When a write returns, it is as safe as any other write of the store. What a failover loses of it is lost silently.
 #[async_trait]
@@ -112,6 +125,12 @@ pub trait Shelf: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn documents(&self, space: &str) -> Result<Vec<Document>, StoreError>;
+
+    /// How much a space holds, in bytes of keys and bodies: what its quota is held against.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn space_size(&self, space: &str) -> Result<u64, StoreError>;
 
     /// Writes all of it, or nothing, if every document is at the revision that is expected of it. `quota`: the most bytes
     /// of keys and bodies that the space may hold afterwards; a write after which it holds no more than before is never

@@ -1,11 +1,14 @@
 //! The one atomic write that ends the handling of an event or a task.
 
+use std::collections::BTreeSet;
+
 use patchbay_model::{ConversationId, EventId, MediaId, TaskId, Timestamp};
 
 use super::append::{self, Incoming, Places};
 use super::tables::{FORGOTTEN, NOTHING, Tables};
 use super::{decode, encode, fault, links};
-use crate::{ClearedTimer, Commit, Lease, LinkChange, Partition, Position, StoreError, Timer};
+use crate::contract::check;
+use crate::{ClearedTimer, Commit, Lease, LinkChange, Partition, Position, Shelving, StoreError, Timer};
 
 /// Reports kept, newest first. A plugin that traps on each event of a busy day makes thousands, all alike; the
 /// contract asks for the last thousand.
@@ -27,6 +30,7 @@ pub(super) struct Prepared {
     append: Vec<Incoming>,
     reports: Vec<Vec<u8>>,
     decision: Option<(EventId, Vec<u8>)>,
+    documents: Vec<Shelving>,
 }
 
 /// A conversation's new state.
@@ -70,6 +74,7 @@ impl Prepared {
             settled_letters: commit.settled_letters,
             cleared_timers: commit.cleared_timers,
             links: commit.links,
+            documents: commit.documents,
         })
     }
 
@@ -89,8 +94,18 @@ impl Prepared {
                 return Ok(Applied::Refused(StoreError::Conflict { conversation, expected, found }));
             }
         }
+        let mut sizes = Vec::with_capacity(self.documents.len());
+        for shelving in &self.documents {
+            let Ok(after) = shelving.weigh(tables)? else {
+                return Ok(Applied::Refused(StoreError::Overtaken { space: shelving.space.clone() }));
+            };
+            sizes.push(after);
+        }
         if let Some(position) = self.handled {
             tables.journal.remove((partition, position.0)).map_err(fault)?;
+        }
+        for (shelving, after) in self.documents.iter().zip(sizes) {
+            shelving.put(tables, after)?;
         }
         if let Some(state) = &self.conversation {
             let value = (state.expected.saturating_add(1), state.fingerprint.as_str(), state.json.as_slice());
@@ -269,6 +284,8 @@ pub(crate) fn fingerprint(commit: &Commit) -> Result<String, StoreError> {
     }
 }
 
+/// Checks what can be checked of a commit without the store.
+///
 /// A store for many nodes cannot write two partitions at once, so nobody may rely on it here.
 pub(crate) fn belongs(partition: Partition, commit: &Commit, partitions: u16) -> Result<(), StoreError> {
     let conversations = (commit.conversation.iter().map(|(_, state)| &state.id))
@@ -284,6 +301,16 @@ pub(crate) fn belongs(partition: Partition, commit: &Commit, partitions: u16) ->
             return Err(StoreError::Unsuitable(format!(
                 "a commit to partition {partition} names {conversation}, which belongs to partition {other}"
             )));
+        }
+    }
+    if !commit.documents.is_empty() && commit.handled.is_none() {
+        return Err(StoreError::Unsuitable("a commit writes documents, and handles no event".into()));
+    }
+    let mut spaces = BTreeSet::new();
+    for Shelving { space, writes, .. } in &commit.documents {
+        check(space, writes)?;
+        if !spaces.insert(space) {
+            return Err(StoreError::Unsuitable(format!("a commit names the space {space} twice: name it once")));
         }
     }
     Ok(())

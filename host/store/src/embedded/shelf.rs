@@ -10,7 +10,7 @@ use super::tables::{DOCUMENT_SPACES, DOCUMENTS, META_REVISION, Tables, table};
 use super::writer::Job;
 use super::{EmbeddedStore, fault};
 use crate::contract::{check, fits, size};
-use crate::{Document, DocumentWrite, Record, Shelf, Shelved, StoreError};
+use crate::{Document, DocumentWrite, Record, Shelf, Shelved, Shelving, StoreError};
 
 /// Bytes of documents in a page of an export, but for the last of them.
 const PAGE_BYTES: u64 = 8 << 20;
@@ -36,6 +36,13 @@ impl Shelf for EmbeddedStore {
     async fn documents(&self, space: &str) -> Result<Vec<Document>, StoreError> {
         let space = space.to_owned();
         self.scan(move |transaction| each(transaction, &space, document)).await
+    }
+
+    async fn space_size(&self, space: &str) -> Result<u64, StoreError> {
+        self.look_up(|transaction| {
+            let Some(spaces) = table(transaction, DOCUMENT_SPACES)? else { return Ok(0) };
+            Ok(spaces.get(space).map_err(fault)?.map_or(0, |bytes| bytes.value()))
+        })
     }
 
     async fn write_documents(
@@ -73,30 +80,37 @@ fn each<T>(
     Ok(taken)
 }
 
-/// A write to one space, checked.
-pub(super) struct Shelving {
-    space: String,
-    writes: Vec<DocumentWrite>,
-    quota: Option<u64>,
-}
-
 impl Shelving {
     /// Writes all of it, or nothing. Everything that can refuse it is looked at before the first change: the transaction
     /// is shared with others.
     pub(super) fn apply(&self, tables: &mut Tables<'_>) -> Result<Shelved, StoreError> {
+        match self.weigh(tables)? {
+            Ok(after) => self.put(tables, after).map(Shelved::Written),
+            Err(refusal) => Ok(refusal),
+        }
+    }
+
+    /// What the space will hold, bytes, or why nothing can be written.
+    pub(super) fn weigh(&self, tables: &Tables<'_>) -> Result<Result<u64, Shelved>, StoreError> {
         let space = self.space.as_str();
         let before = held(tables, space)?;
         let mut after = before;
         for write in &self.writes {
             let (found, old) = stored(tables, space, &write.key)?;
             if write.expected.is_some_and(|expected| expected != found) {
-                return Ok(Shelved::Conflict { key: write.key.clone(), found });
+                return Ok(Err(Shelved::Conflict { key: write.key.clone(), found }));
             }
             after = after.saturating_sub(old).saturating_add(write.size());
         }
         if !fits(before, after, self.quota) {
-            return Ok(Shelved::Full { would_be: after });
+            return Ok(Err(Shelved::Full { would_be: after }));
         }
+        Ok(Ok(after))
+    }
+
+    /// Writes all of it, with [`weigh`](Self::weigh)'s answer; gives the revisions.
+    pub(super) fn put(&self, tables: &mut Tables<'_>, after: u64) -> Result<Vec<u64>, StoreError> {
+        let space = self.space.as_str();
         let revision = last_revision(tables)?.saturating_add(1);
         let mut revisions = Vec::with_capacity(self.writes.len());
         for DocumentWrite { key, body, .. } in &self.writes {
@@ -111,7 +125,7 @@ impl Shelving {
         }
         tables.meta.insert(META_REVISION, revision).map_err(fault)?;
         hold(tables, space, after)?;
-        Ok(Shelved::Written(revisions))
+        Ok(revisions)
     }
 }
 

@@ -7,10 +7,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::append::{self, Incoming, Places};
 use super::commit::{Applied, Prepared};
-use super::shelf::Shelving;
 use super::tables::Tables;
 use super::{Shared, fault};
-use crate::{Appended, Lease, Partition, Removed, Shelved, StoreError};
+use crate::{Appended, Lease, Partition, Removed, Shelved, Shelving, StoreError};
 
 /// Jobs that share one flush at most: enough that a flush costs each of them little, few enough that the first of them
 /// is answered within some 50 ms on a slow disk.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::MemoryStore;
 use crate::contract::{check, fits, size};
-use crate::{Document, DocumentWrite, Record, Shelf, Shelved, StoreError};
+use crate::{Document, DocumentWrite, Record, Shelf, Shelved, Shelving, StoreError};
 
 /// All documents.
 #[derive(Clone, Debug, Default)]
@@ -37,26 +37,35 @@ impl Documents {
         self.kept.range((space.to_owned(), String::new())..).take_while(move |((whose, _), _)| whose == space)
     }
 
-    fn write(&mut self, space: &str, writes: Vec<DocumentWrite>, quota: Option<u64>) -> Shelved {
-        let before: u64 = self.of(space).map(|((_, key), (_, body))| size(key, body.len())).sum();
+    /// How much a space holds, bytes.
+    fn size(&self, space: &str) -> u64 {
+        self.of(space).map(|((_, key), (_, body))| size(key, body.len())).sum()
+    }
+
+    /// Why nothing can be written, if so.
+    pub(super) fn refusal(&self, shelving: &Shelving) -> Option<Shelved> {
+        let Shelving { space, writes, quota } = shelving;
+        let before = self.size(space);
         let mut after = before;
-        for write in &writes {
+        for write in writes {
             let kept = self.kept.get(&(space.to_owned(), write.key.clone()));
             let found = kept.map_or(0, |(revision, _)| *revision);
             if write.expected.is_some_and(|expected| expected != found) {
-                return Shelved::Conflict { key: write.key.clone(), found };
+                return Some(Shelved::Conflict { key: write.key.clone(), found });
             }
             after = after + write.size() - kept.map_or(0, |(_, body)| size(&write.key, body.len()));
         }
-        if !fits(before, after, quota) {
-            return Shelved::Full { would_be: after };
-        }
+        (!fits(before, after, *quota)).then_some(Shelved::Full { would_be: after })
+    }
+
+    /// Writes what is not refused; gives the revisions.
+    pub(super) fn write(&mut self, shelving: &Shelving) -> Vec<u64> {
         self.revision += 1;
-        let revisions = writes.into_iter().map(|write| {
-            let key = (space.to_owned(), write.key);
-            match write.body {
+        let revisions = shelving.writes.iter().map(|write| {
+            let key = (shelving.space.clone(), write.key.clone());
+            match &write.body {
                 Some(body) => {
-                    self.kept.insert(key, (self.revision, body));
+                    self.kept.insert(key, (self.revision, body.clone()));
                     self.revision
                 }
                 None => {
@@ -65,7 +74,7 @@ impl Documents {
                 }
             }
         });
-        Shelved::Written(revisions.collect())
+        revisions.collect()
     }
 
     pub(super) fn export(&self) -> impl Iterator<Item = Record> {
@@ -93,6 +102,10 @@ impl Shelf for MemoryStore {
         self.step(|inner, _| Ok(inner.state.documents.of(space).map(document).collect()))
     }
 
+    async fn space_size(&self, space: &str) -> Result<u64, StoreError> {
+        self.step(|inner, _| Ok(inner.state.documents.size(space)))
+    }
+
     async fn write_documents(
         &self,
         space: &str,
@@ -100,6 +113,11 @@ impl Shelf for MemoryStore {
         quota: Option<u64>,
     ) -> Result<Shelved, StoreError> {
         check(space, &writes)?;
-        self.step(|inner, _| Ok(inner.state.documents.write(space, writes, quota)))
+        let shelving = Shelving { space: space.to_owned(), writes, quota };
+        self.step(|inner, _| {
+            let documents = &mut inner.state.documents;
+            let refusal = documents.refusal(&shelving);
+            Ok(refusal.unwrap_or_else(|| Shelved::Written(documents.write(&shelving))))
+        })
     }
 }

@@ -46,6 +46,9 @@ impl Inner {
                 return Err(StoreError::Conflict { conversation: new.id.clone(), expected: *expected, found });
             }
         }
+        if let Some(overtaken) = commit.documents.iter().find(|shelving| state.documents.refusal(shelving).is_some()) {
+            return Err(StoreError::Overtaken { space: overtaken.space.clone() });
+        }
         let once = !self.ignores(Rule::Deduplication);
         self.state.apply(lease.partition, commit, fingerprint);
         for (arrival, target) in commit.append.iter().zip(&targets) {
@@ -112,6 +115,9 @@ impl State {
         if let Some((expected, state)) = &commit.conversation {
             let kept = Kept { version: expected + 1, fingerprint, state: state.clone() };
             self.conversations.insert(state.id.clone(), kept);
+        }
+        for shelving in &commit.documents {
+            self.documents.write(shelving);
         }
         self.write_tasks(partition, commit);
         for cleared in &commit.cleared_timers {

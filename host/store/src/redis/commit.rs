@@ -13,9 +13,10 @@ use super::identify::Found;
 use super::keys::{Index, ticket_entry};
 use super::scripts::{CLAIM, COMMIT};
 use super::servers::invoke;
+use super::shelf::commit_arguments;
 use crate::embedded::commit::{belongs, fingerprint};
 use crate::embedded::links::alter;
-use crate::{Commit, IDS_KEPT, Lease, Link, LinkChange, StoreError};
+use crate::{Commit, IDS_KEPT, Lease, Link, LinkChange, RedisMode, Shelving, StoreError};
 
 /// How often a commit is tried at most: each time, another one has changed the same link meanwhile.
 const ROUNDS: usize = 32;
@@ -47,6 +48,9 @@ impl Shared {
         let begins_effects = !commit.put_tasks.is_empty();
         let mut prepared = Prepared::new(self, lease, &commit)?;
         self.index_media(&commit).await?;
+        if self.servers.options.mode == RedisMode::Cluster && !commit.documents.is_empty() {
+            self.shelve_ahead(lease, commit.handled, &commit.documents).await?;
+        }
         for _ in 0..ROUNDS {
             let changes = self.change_links(&commit.links).await?;
             let known = self.index_tickets(&changes.tickets).await?;
@@ -84,6 +88,10 @@ impl Shared {
             ("now", _) => Ok(Outcome::Written { grown: number > 0 }),
             ("before", _) => Ok(Outcome::Written { grown: false }),
             ("again", _) => Ok(Outcome::Again),
+            ("overtaken", _) => {
+                let at = usize::try_from(number).ok().and_then(|number| commit.documents.get(number));
+                Err(StoreError::Overtaken { space: at.map(|shelving| shelving.space.clone()).unwrap_or_default() })
+            }
             ("fenced", _) => Err(self.fenced(lease)),
             ("conflict", Some((expected, state))) => {
                 Err(StoreError::Conflict { conversation: state.id.clone(), expected: *expected, found: number })
@@ -214,6 +222,7 @@ struct Prepared {
     /// What stands behind them.
     media: Vec<[Vec<u8>; 3]>,
     reports: Vec<Vec<u8>>,
+    documents: Vec<Shelving>,
     /// What follows from it, once that is known.
     events: Option<Vec<Entry>>,
 }
@@ -221,7 +230,14 @@ struct Prepared {
 impl Prepared {
     fn new(shared: &Shared, lease: &Lease, commit: &Commit) -> Result<Self, StoreError> {
         let partition = lease.partition;
-        let mut request = invoke(&COMMIT, shared.keys.set(partition));
+        // A Cluster's were written ahead.
+        let documents = match shared.servers.options.mode {
+            RedisMode::Cluster => Vec::new(),
+            _ => commit.documents.clone(),
+        };
+        let spaces = documents.iter().flat_map(|shelving| shared.shelf_keys(&shelving.space).1);
+        let keys: Vec<String> = shared.keys.set(partition).iter().cloned().chain(spaces).collect();
+        let mut request = invoke(&COMMIT, &keys);
         request.arg(lease.token).arg(lease.epoch).arg(shared.keys.wake()).arg(partition.0);
         request.arg(commit.handled.map(|position| position.0.to_string()).unwrap_or_default());
         match &commit.conversation {
@@ -270,6 +286,7 @@ impl Prepared {
             before: request,
             media: media.collect::<Result<_, StoreError>>()?,
             reports: commit.reports.iter().map(encode).collect::<Result<_, _>>()?,
+            documents,
             events: None,
         })
     }
@@ -292,6 +309,7 @@ impl Prepared {
         for (ticket, whose) in known {
             request.arg(format!("{whose} t {ticket}"));
         }
+        commit_arguments(&mut request, &self.documents);
         let events = self.events.as_deref().unwrap_or_default();
         request.arg(events.len());
         for argument in events.iter().flat_map(|entry| &entry.arguments) {

@@ -39,7 +39,7 @@ macro_rules! scripts {
 
 scripts! {
     APPEND = ["keys", "put", "append"];
-    COMMIT = ["keys", "put", "commit"];
+    COMMIT = ["keys", "put", "documents", "commit"];
     IMPORT = ["keys", "put", "import"];
     LEASE = ["keys", "lease"];
     READ_JOURNAL = ["keys", "journal"];
@@ -53,5 +53,5 @@ scripts! {
     TURN = ["turn"];
     BEAT = ["beat"];
     META = ["meta"];
-    SHELVE = ["shelve"];
+    SHELVE = ["documents", "shelve"];
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ::redis::Cmd;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::join_all;
@@ -13,7 +14,7 @@ use super::server::millis;
 use super::servers::invoke;
 use super::{RedisStore, Shared};
 use crate::contract::{check, size};
-use crate::{Document, DocumentWrite, Partition, Shelf, Shelved, StoreError, Verification};
+use crate::{Document, DocumentWrite, Lease, Partition, Position, Shelf, Shelved, Shelving, StoreError, Verification};
 
 /// Digits of a revision, which stands before a document's body.
 const DIGITS: usize = 16;
@@ -21,6 +22,10 @@ const DIGITS: usize = 16;
 /// How long the answer to a write is remembered, for who sends it again: some times longer than
 /// [`PATIENCE`](super::options::PATIENCE) and the last answer take.
 const REMEMBERED: Duration = Duration::from_secs(10);
+
+/// How long it is remembered in a Cluster that an event's documents were written: much longer than it takes until another
+/// node has taken a partition over and read its journal, even where somebody has to start one.
+const EVENT_REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Documents that are read at once where all of them are read.
 const AT_ONCE: usize = 8;
@@ -49,6 +54,14 @@ impl Shelf for RedisStore {
         Ok(all)
     }
 
+    async fn space_size(&self, space: &str) -> Result<u64, StoreError> {
+        let _call = self.enter().await?;
+        let (bucket, _) = self.shared.keys.space(space);
+        let held: Option<String> =
+            self.shared.read(bucket, &hget(&self.shared.keys.of(bucket, "spaces"), space)).await?;
+        Ok(held.and_then(|held| held.split(' ').next()?.parse().ok()).unwrap_or_default())
+    }
+
     async fn write_documents(
         &self,
         space: &str,
@@ -57,7 +70,7 @@ impl Shelf for RedisStore {
     ) -> Result<Shelved, StoreError> {
         check(space, &writes)?;
         let _call = self.enter().await?;
-        self.shared.shelve(space, &writes, quota, None).await
+        self.shared.shelve(&Shelving { space: space.to_owned(), writes, quota }, None).await
     }
 }
 
@@ -69,7 +82,57 @@ fn parse(space: &str, key: String, value: Vec<u8>) -> Result<Document, StoreErro
     Ok(Document { key, revision, body: Bytes::from(value).slice(DIGITS..) })
 }
 
+fn digits(number: Option<u64>) -> String {
+    number.map(|number| format!("{number:0DIGITS$}")).unwrap_or_default()
+}
+
+fn quota(shelving: &Shelving) -> String {
+    shelving.quota.map(|quota| quota.to_string()).unwrap_or_default()
+}
+
+fn write_arguments(request: &mut Cmd, writes: &[DocumentWrite]) {
+    for DocumentWrite { key, body, expected } in writes {
+        request.arg(key).arg(digits(*expected)).arg(u8::from(body.is_some()));
+        request.arg(body.as_deref().unwrap_or_default());
+    }
+}
+
+/// A commit's documents, as `scripts/commit.lua` takes them.
+pub(super) fn commit_arguments(request: &mut Cmd, documents: &[Shelving]) {
+    request.arg(documents.len());
+    for shelving in documents {
+        request.arg(&shelving.space).arg(quota(shelving)).arg(shelving.writes.len());
+        write_arguments(request, &shelving.writes);
+    }
+}
+
 impl Shared {
+    /// The keys of a space's documents, of what the spaces of its tag hold and of their last revision; and the tag.
+    pub(super) fn shelf_keys(&self, space: &str) -> (Partition, [String; 3]) {
+        let (bucket, documents) = self.keys.space(space);
+        (bucket, [documents, self.keys.of(bucket, "spaces"), self.keys.of(bucket, "revision")])
+    }
+
+    /// Writes the documents of an event's commit ahead of it, for a Cluster; once, whoever decides the event.
+    pub(super) async fn shelve_ahead(
+        &self,
+        lease: &Lease,
+        handled: Option<Position>,
+        documents: &[Shelving],
+    ) -> Result<(), StoreError> {
+        let event = handled.map(|position| position.0).unwrap_or_default();
+        for shelving in documents {
+            let told = format!("shelved:{}:{event}:{}", lease.partition, shelving.space);
+            match self.shelve_once(shelving, None, &told, EVENT_REMEMBERED).await? {
+                Shelved::Written(_) => {}
+                Shelved::Conflict { .. } | Shelved::Full { .. } => {
+                    return Err(StoreError::Overtaken { space: shelving.space.clone() });
+                }
+            }
+        }
+        Ok(())
+    }
+
     pub(super) async fn document(&self, space: &str, key: &str) -> Result<Option<Document>, StoreError> {
         let (bucket, documents) = self.keys.space(space);
         let value: Option<Vec<u8>> = self.read(bucket, &hget(&documents, key)).await?;
@@ -86,25 +149,25 @@ impl Shared {
     }
 
     /// Writes documents; all get `revision` where it is given, else the next one.
-    async fn shelve(
-        &self,
-        space: &str,
-        writes: &[DocumentWrite],
-        quota: Option<u64>,
-        revision: Option<u64>,
-    ) -> Result<Shelved, StoreError> {
-        let (bucket, documents) = self.keys.space(space);
+    async fn shelve(&self, shelving: &Shelving, revision: Option<u64>) -> Result<Shelved, StoreError> {
         let told = format!("shelved:{:032x}", rand::random::<u128>());
-        let keys = [documents, self.keys.of(bucket, "spaces"), self.keys.of(bucket, "revision")];
-        let keys: Vec<_> = keys.into_iter().chain([self.keys.of(bucket, &told)]).collect();
-        let digits = |number: Option<u64>| number.map(|number| format!("{number:0DIGITS$}")).unwrap_or_default();
+        self.shelve_once(shelving, revision, &told, REMEMBERED).await
+    }
+
+    /// As [`shelve`](Self::shelve), unless it was done before under the same name, `remembered` ago at the most.
+    async fn shelve_once(
+        &self,
+        shelving: &Shelving,
+        revision: Option<u64>,
+        told: &str,
+        remembered: Duration,
+    ) -> Result<Shelved, StoreError> {
+        let Shelving { space, writes, .. } = shelving;
+        let (bucket, keys) = self.shelf_keys(space);
+        let keys: Vec<_> = keys.into_iter().chain([self.keys.of(bucket, told)]).collect();
         let mut request = invoke(&SHELVE, &keys);
-        request.arg(space).arg(quota.map(|quota| quota.to_string()).unwrap_or_default());
-        request.arg(digits(revision)).arg(millis(REMEMBERED));
-        for DocumentWrite { key, body, expected } in writes {
-            request.arg(key).arg(digits(*expected)).arg(u8::from(body.is_some()));
-            request.arg(body.as_deref().unwrap_or_default());
-        }
+        request.arg(space).arg(quota(shelving)).arg(digits(revision)).arg(millis(remembered));
+        write_arguments(&mut request, writes);
         let answer: String = self.read(bucket, &request).await?;
         let (word, numbers) = answer.split_once(' ').unwrap_or((&answer, ""));
         let mut numbers = numbers.split(' ').map_while(|number| number.parse::<u64>().ok());
@@ -123,8 +186,8 @@ impl Shared {
     /// Takes a document of an export, with its revision.
     pub(super) async fn import_document(&self, space: &str, document: Document) -> Result<(), StoreError> {
         let Document { key, revision, body } = document;
-        let writes = [DocumentWrite { key, body: Some(body), expected: None }];
-        self.shelve(space, &writes, None, Some(revision)).await.map(drop)
+        let writes = vec![DocumentWrite { key, body: Some(body), expected: None }];
+        self.shelve(&Shelving { space: space.to_owned(), writes, quota: None }, Some(revision)).await.map(drop)
     }
 
     /// The spaces with a partition's tag, and how many bytes and documents each of them is said to hold.

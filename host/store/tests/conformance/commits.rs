@@ -43,6 +43,7 @@ fn full(id: &ConversationId, handled: Option<Position>, version: u64) -> Commit 
         append: vec![known("follows", id), arrival("by ticket", ticket_route("zendesk", "4711"))],
         reports: vec![report("reported", 1)],
         decision: None,
+        documents: Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod appending;
 pub(crate) mod commits;
 pub(crate) mod data;
 pub(crate) mod decisions;
+pub(crate) mod documents;
 pub(crate) mod expected;
 pub(crate) mod identities;
 pub(crate) mod lanes;
@@ -115,9 +116,15 @@ macro_rules! conformance {
             shelf::revisions_grow_over_a_removal,
             shelf::keys_are_sorted_and_spaces_are_apart,
             shelf::a_quota_holds,
+            shelf::how_much_a_space_holds_is_known,
             shelf::bodies_are_any_bytes_up_to_the_limit,
             shelf::of_concurrent_writers_one_wins,
             shelf::documents_are_kept_counted_and_sound,
+            documents::documents_are_written_with_their_event,
+            documents::an_overtaken_commit_leaves_nothing,
+            documents::a_space_that_has_filled_up_overtakes_a_commit,
+            documents::documents_need_their_event,
+            documents::counters_of_many_conversations_lose_nothing,
             nodes::a_node_that_beats_is_listed,
             nodes::a_burst_is_free_and_then_turns_are_spaced,
             upkeep::stats_count_everything,

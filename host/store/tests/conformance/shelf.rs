@@ -169,6 +169,18 @@ pub(crate) async fn a_quota_holds(instance: &mut impl Instance) {
     assert_eq!(write(vec![put("key", "7 bytes")], 9).await, full(10), "and it holds nothing again");
 }
 
+pub(crate) async fn how_much_a_space_holds_is_known(instance: &mut impl Instance) {
+    let store = instance.store();
+    assert_eq!(store.space_size("s").await.unwrap(), 0);
+    written(&store, "s", vec![put("key", "7 bytes"), put("x", "")]).await;
+    written(&store, "other", vec![put("x", "1")]).await;
+    assert_eq!((store.space_size("s").await.unwrap(), store.space_size("other").await.unwrap()), (11, 2));
+    written(&store, "s", vec![put("key", "of 8 byt"), remove("x")]).await;
+    assert_eq!(store.space_size("s").await.unwrap(), 11);
+    written(&store, "s", vec![remove("key")]).await;
+    assert_eq!(store.space_size("s").await.unwrap(), 0);
+}
+
 pub(crate) async fn bodies_are_any_bytes_up_to_the_limit(instance: &mut impl Instance) {
     let store = instance.store();
     let every: Vec<u8> = (0..=u8::MAX).collect();

@@ -249,6 +249,9 @@ impl Shelf for Faulty {
     async fn documents(&self, _: &str) -> Result<Vec<Document>, StoreError> {
         lost()
     }
+    async fn space_size(&self, _: &str) -> Result<u64, StoreError> {
+        lost()
+    }
     async fn write_documents(&self, _: &str, _: Vec<DocumentWrite>, _: Option<u64>) -> Result<Shelved, StoreError> {
         lost()
     }

@@ -22,6 +22,11 @@ local decided, decision = take(), take()
 local finished, letters, settled, puts = list(1), list(3), list(1), list(2)
 local cleared, set, changed, files, told = list(2), list(3), list(4), list(3), list(1)
 local known = list(1)
+local shelved = {}
+for number = 1, tonumber(take()) do
+  local space, quota = take(), take()
+  shelved[number] = { space = space, quota = quota, writes = list(4) }
+end
 local appended = tonumber(take())
 
 if not held(token, epoch) then
@@ -61,6 +66,19 @@ for _, link in ipairs(changed) do
   if (call('HGET', links, link[1] .. ' ' .. link[2]) or '') ~= link[3] then
     return { 'again' }
   end
+end
+-- Behind the partition's keys come three for each space: its documents, what the spaces of its tag hold, their last
+-- revision. All is weighed before anything is written.
+for number, one in ipairs(shelved) do
+  local first = PARTITION + 3 * number - 2
+  one.documents, one.spaces, one.last = KEYS[first], KEYS[first + 1], KEYS[first + 2]
+  one.weight = weigh(one.documents, one.spaces, one.space, one.quota, one.writes)
+  if not one.weight then
+    return { 'overtaken', number - 1 }
+  end
+end
+for _, one in ipairs(shelved) do
+  shelve(one.documents, one.spaces, one.last, one.space, one.writes, one.weight, '')
 end
 
 if handled ~= '' then

@@ -4,6 +4,7 @@ local owner, journal, events, raw, raws, seen = KEYS[1], KEYS[2], KEYS[3], KEYS[
 local times, talks, active, conversations = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local tasks, timers, links, media, names = KEYS[11], KEYS[12], KEYS[13], KEYS[14], KEYS[15]
 local dead, died, reports, decisions = KEYS[16], KEYS[17], KEYS[18], KEYS[19]
+local PARTITION = 19
 local call = redis.call
 
 -- Milliseconds, by this server's clock: the only one that leases know.
