@@ -1,4 +1,5 @@
-//! Builds the workspace of the shipped plugins and writes down what to embed.
+//! Builds the workspace of the shipped plugins, packs their manifests and golden events into them as `patchbay plugin pack`
+//! does, and writes down what to embed.
 
 use std::env;
 use std::error::Error;
@@ -7,6 +8,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+
+use patchbay_artefact::{Project, component};
 
 /// What the plugins are built for.
 const TARGET: &str = "wasm32-wasip2";
@@ -72,18 +75,41 @@ fn build() -> Result<(), Box<dyn Error>> {
         }
     }
     names.sort();
-    fs::write(out.join("embedded.rs"), embedded(&names, &target.join(TARGET).join("release"), &out)?)?;
+    let built = target.join(TARGET).join("release");
+    for name in &names {
+        pack(&plugins.join(name), name, &built, &out)?;
+    }
+    fs::write(out.join("embedded.rs"), embedded(&names)?)?;
     Ok(())
 }
 
-/// The source that embeds the components, each copied beside it: another build may replace the originals meanwhile.
-fn embedded(names: &[String], built: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
+/// Writes a plugin's component with its manifest and golden events, beside the source that embeds it: another build may
+/// replace the original meanwhile.
+fn pack(folder: &Path, name: &str, built: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
+    let project = Project::read(folder)?;
+    let manifest = project.manifest();
+    if manifest.name != name {
+        return Err(format!(
+            "{}: its plugin.toml calls it `{}`; write the folder's name",
+            folder.display(),
+            manifest.name
+        )
+        .into());
+    }
+    let file = format!("{name}.wasm");
+    let from = built.join(file.replace('-', "_"));
+    let component = fs::read(&from).map_err(|error| format!("{}: {error}", from.display()))?;
+    let packed = component::pack(&component, manifest, project.golden())
+        .map_err(|error| format!("{}: {error}", folder.display()))?;
+    fs::write(out.join(file), packed)?;
+    Ok(())
+}
+
+/// The source that embeds the components.
+fn embedded(names: &[String]) -> Result<String, std::fmt::Error> {
     let mut source = String::from("pub(crate) static COMPONENTS: &[(&str, &[u8])] = &[\n");
     for name in names {
-        let file = format!("{name}.wasm");
-        let from = built.join(file.replace('-', "_"));
-        fs::copy(&from, out.join(&file)).map_err(|error| format!("{}: {error}", from.display()))?;
-        writeln!(source, "    ({name:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{file}\"))),")?;
+        writeln!(source, "    ({name:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.wasm\"))),")?;
     }
     writeln!(source, "];\npub(crate) static NAMES: &[&str] = &{names:?};")?;
     Ok(source)

@@ -5,6 +5,7 @@
 // imports that its plugin.toml wants, so that the operator is asked for no other), and makes the component.
 
 import { access, cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { isBuiltin } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -24,7 +25,11 @@ const FROM_HOST = /^(patchbay|wasi):/;
 /** An error that needs no stack: its message says what to do. */
 class Wrong extends Error {}
 
-const there = (path) => access(path).then(() => true, () => false);
+const there = (path) =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
 
 async function first(paths) {
   for (const path of paths) if (await there(path)) return path;
@@ -32,10 +37,37 @@ async function first(paths) {
 }
 
 async function bundle(input) {
-  const build = await rolldown({ input, external: FROM_HOST, platform: 'neutral', logLevel: 'warn', treeshake: true });
+  const missing = [];
+  const build = await rolldown({
+    input,
+    external: FROM_HOST,
+    platform: 'neutral',
+    // Of a package's variants, the one for hosts that have `fetch` and nothing else.
+    resolve: { conditionNames: ['workerd', 'worker', 'import', 'module', 'default'], mainFields: ['module', 'main'] },
+    treeshake: true,
+    onLog(level, log, next) {
+      if (log.code === 'UNRESOLVED_IMPORT') missing.push(log);
+      else next(level, log);
+    },
+  });
   const { output } = await build.generate({ format: 'esm' });
   await build.close();
+  if (missing.length > 0) throw new Wrong(missing.map(absent).join('\n'));
   return output[0];
+}
+
+/** What to do about an import that leads nowhere. */
+function absent({ message }) {
+  const [, name, importer] = /resolve '([^']*)' in (\S+)/.exec(message) ?? [];
+  const where = `${importer} imports \`${name}\``;
+  if (name === undefined) return message;
+  if (isBuiltin(name)) {
+    return `${where}, which is Node's own: a plugin has no files and no sockets; \`fetch\`, \`crypto\` and \`cx\` are there`;
+  }
+  if (/^[./]/.test(name)) return `${where}, and there is no such file`;
+  const parts = name.split('/');
+  const packageName = name.startsWith('@') ? parts.slice(0, 2).join('/') : parts[0];
+  return `${where}, which is not installed: type \`npm install ${packageName}\``;
 }
 
 /** The module that puts the plugin's roles behind the contract's exports. */
@@ -44,13 +76,14 @@ function entry(source, folder, found, parts) {
   const name = (part) => `host_${part}`;
   const lines = [
     `import * as plugin from ${path(source)};`,
-    `import { role, roles } from ${path(join(SDK, 'roles.js'))};`,
+    `import { checked, role, roles } from ${path(join(SDK, 'roles.js'))};`,
     ...parts.map((part) => `import * as ${name(part)} from ${path(join(SDK, 'host', `${part}.js`))};`),
     `const context = Object.assign({}, ${parts.map((part) => `${name(part)}.context`).join(', ')});`,
     'const host = { settings: host_plain.settings, context };',
   ];
   for (const each of found) {
-    const given = each === 'inspector' ? 'inspectorOf(plugin.inspector)' : `plugin.${each}`;
+    const its = `checked(plugin.${each}, '${each}')`;
+    const given = each === 'inspector' ? `inspectorOf(${its})` : its;
     lines.push(`export const ${each} = role(${given}, roles.${each}, host);`);
   }
   if (found.includes('inspector')) {
@@ -100,13 +133,21 @@ async function build(folder) {
   const { exports } = await bundle(source);
   const found = Object.keys(roles).filter((role) => exports.includes(role));
   if (found.length === 0) {
-    throw new Wrong(`${relative(folder, source)} exports no role: write \`export const handler = { handle(settings, event, cx) { … } };\``);
+    throw new Wrong(
+      `${relative(folder, source)} exports no role: write \`export const handler = { handle(settings, event, cx) { … } };\``,
+    );
   }
   const wants = project.wants ?? {};
   const http = (wants.http ?? []).length > 0;
   const media = wants.media === true;
-  if (found.includes('inspector') && !media) throw new Wrong('plugin.toml: an inspector reads media: write [wants] media = true');
-  const parts = ['plain', media && 'media', media && http && 'uploads', wants.keyvalue !== undefined && 'keyvalue'].filter(Boolean);
+  if (found.includes('inspector') && !media)
+    throw new Wrong('plugin.toml: an inspector reads media: write [wants] media = true');
+  const parts = [
+    'plain',
+    media && 'media',
+    media && http && 'uploads',
+    wants.keyvalue !== undefined && 'keyvalue',
+  ].filter(Boolean);
 
   const work = join(folder, 'target/patchbay');
   await mkdir(work, { recursive: true });
@@ -128,6 +169,7 @@ async function build(folder) {
 try {
   await build(resolve(process.argv[2] ?? '.'));
 } catch (error) {
-  console.error(error instanceof Wrong ? error.message : error);
+  // What the tools find in a plugin is in their message; where in a tool it was found helps nobody.
+  console.error(error instanceof Error ? error.message.replace(/\n\s+at [\s\S]*$/, '') : error);
   process.exitCode = 1;
 }

@@ -611,10 +611,7 @@ export interface Entry {
 }
 
 export type Author =
-  | { tag: 'customer'; val: Customer }
-  | { tag: 'agent'; val: string }
-  | { tag: 'bot'; val: string }
-  | { tag: 'gateway' };
+  { tag: 'customer'; val: Customer } | { tag: 'agent'; val: string } | { tag: 'bot'; val: string } | { tag: 'gateway' };
 
 /** The vendor's id of the entry, where it has one, and the ticket as it is now. */
 export interface Added {

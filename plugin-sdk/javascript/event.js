@@ -23,6 +23,18 @@ export function textOf(event) {
   }
 }
 
+/** The name to show for a file: the sender's, or one made of its kind. */
+export function displayName(media) {
+  return media.fileName ?? `${media.kind}.${extension(media.mime)}`;
+}
+
+/** Endings of file names that are not what stands in the media type. */
+const ENDINGS = { 'image/jpeg': 'jpg', 'audio/mpeg': 'mp3', 'text/plain': 'txt', 'video/3gpp': '3gp' };
+
+function extension(mime) {
+  return ENDINGS[mime] ?? /\/([a-z0-9]{1,4})$/i.exec(mime)?.[1] ?? 'bin';
+}
+
 /** An attribute of a conversation. */
 export function attribute(conversation, key) {
   return conversation.attributes.find(([name]) => name === key)?.[1];

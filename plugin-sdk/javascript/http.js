@@ -34,7 +34,7 @@ export async function check(response, url = response.url) {
 }
 
 // The path can hold a customer's data: reasons name the host only.
-function host(url) {
+export function host(url) {
   try {
     return new URL(url).host;
   } catch {

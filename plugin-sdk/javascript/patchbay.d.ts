@@ -113,6 +113,8 @@ export function check(response: Response, url?: string): Promise<Response>;
 export function messageOf(event: Event): Message | undefined;
 /** The words of a message: its text, the caption of its media, or the title of what was chosen. */
 export function textOf(event: Event): string | undefined;
+/** The name to show for a file: the sender's, or one made of its kind. */
+export function displayName(media: Media): string;
 /** An attribute of a conversation. */
 export function attribute(conversation: Conversation, key: string): string | undefined;
 /** The conversation's ticket in this desk. */
@@ -142,7 +144,8 @@ export interface Context {
   /** With `keyvalue`: keys and values that outlive the call. */
   store: {
     get(key: string): string | undefined;
-    set(key: string, value: string): void;
+    getBytes(key: string): Uint8Array | undefined;
+    set(key: string, value: string | Uint8Array): void;
     delete(key: string): void;
     has(key: string): boolean;
     keys(): string[];
@@ -173,7 +176,13 @@ export interface Desk<Settings> {
   createTicket(settings: Settings, key: string, draft: Draft, cx: Context): Answer<Added>;
   findEntry(settings: Settings, key: string, ticket: Ticket, cx: Context): Answer<Added | undefined>;
   addEntry(settings: Settings, key: string, ticket: Ticket, entry: Entry, cx: Context): Answer<Added>;
-  updateTicket(settings: Settings, key: string, ticket: Ticket, fields: Array<[string, string]>, cx: Context): Answer<Ticket>;
+  updateTicket(
+    settings: Settings,
+    key: string,
+    ticket: Ticket,
+    fields: Array<[string, string]>,
+    cx: Context,
+  ): Answer<Ticket>;
   readTicket(settings: Settings, id: string, cx: Context): Answer<Snapshot>;
   receive(settings: Settings, request: Webhook, cx: Context): Answer<DeskActivity[]>;
 }

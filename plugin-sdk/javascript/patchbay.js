@@ -8,5 +8,5 @@
 export { Outcome } from './outcome.js';
 export { Failure } from './failure.js';
 export { request, check } from './http.js';
-export { attribute, messageOf, priorities, textOf, ticketIn } from './event.js';
+export { attribute, displayName, messageOf, priorities, textOf, ticketIn } from './event.js';
 export { Verdict } from './verdict.js';

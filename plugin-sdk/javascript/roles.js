@@ -6,7 +6,7 @@ import { Failure } from './failure.js';
 export function role(plugin, functions, host) {
   const made = {};
   for (const name of functions) {
-    made[name] = (...given) => run(() => method(plugin, name).call(plugin, host.settings(), ...given, host.context));
+    made[name] = (...given) => run(() => plugin[name](host.settings(), ...given, host.context));
   }
   return made;
 }
@@ -18,9 +18,11 @@ export const roles = {
   inspector: ['inspect'],
 };
 
-function method(plugin, name) {
-  if (typeof plugin[name] !== 'function') throw new TypeError(`the plugin has no function ${name}`);
-  return plugin[name];
+/** A plugin's role, if it has all functions; the build asks, so that nobody finds out at the first event. */
+export function checked(plugin, role) {
+  const missing = roles[role].filter((name) => typeof plugin[name] !== 'function');
+  if (missing.length > 0) throw new TypeError(`\`${role}\` of the plugin has no function ${missing.join(', ')}`);
+  return plugin;
 }
 
 // A promise costs turns of the event loop: only who gives one gets one.
@@ -36,6 +38,13 @@ function run(work) {
 /** A failure becomes the contract's; anything else ends the call, with its stack in the operator's report. */
 function told(error) {
   if (error instanceof Failure) throw error.payload;
-  console.error(error instanceof Error ? `${error.name}: ${error.message}\n${error.stack}` : error);
-  throw error;
+  const thrown = error instanceof Error ? error : new Error(`${error} was thrown`);
+  console.error(`${thrown.name}: ${thrown.message}\n${frames(thrown.stack)}`);
+  // What has a payload would be taken for a failure of the contract.
+  throw 'payload' in thrown ? new Error(thrown.message) : thrown;
+}
+
+/** The engine writes `name@file:1:2`, which reads like a mail address and would be masked as one. */
+function frames(stack = '') {
+  return stack.replaceAll(/^(.*)@(.*)$/gm, (_frame, name, place) => `    at ${name || '(top)'} (${place})`);
 }

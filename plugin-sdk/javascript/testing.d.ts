@@ -10,6 +10,8 @@ export function textEvent(text: string): Event;
 export function context(script?: {
   secrets?: Record<string, string>;
   media?: Record<string, Uint8Array>;
+  uploads?: Array<[string, string, number, unknown]>;
+  store?: Record<string, string>;
 }): Context & { logged: Array<[string, string]> };
 /** Media that is open, with these bytes. */
 export function openMedia(bytes: Uint8Array): OpenMedia;

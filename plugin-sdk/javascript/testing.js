@@ -1,5 +1,7 @@
 // Runs a plugin's logic in Node, with a scripted gateway in the place of the real one.
 
+import { Failure } from './failure.js';
+
 /** When everything happens: milliseconds since the epoch. */
 export const NOW = 1_795_255_200_000;
 /** For how long a free-form message may be sent after the customer's last one: WhatsApp's 24 hours, in milliseconds. */
@@ -26,17 +28,52 @@ export function textEvent(text) {
   };
 }
 
-/** What a plugin may ask the host for. `secrets` by name, for the algorithm `equal` alone; `media` by id, as bytes. */
-export function context({ secrets = {}, media = {} } = {}) {
+/**
+ * What a plugin may ask the host for. `secrets` by name, for the algorithm `equal` alone; `media` by id, as bytes;
+ * `uploads` as `withHttp` has its script; `store` is what is kept already, as text.
+ */
+export function context({ secrets = {}, media = {}, uploads = [], store = {} } = {}) {
   const logged = [];
+  const left = [...uploads];
   return {
     logged,
     attempt: () => 1,
     now: () => NOW,
     log: (level, message) => logged.push([level, message]),
-    verify: (secret, _algorithm, _message, signature) => secrets[secret] === signature,
-    media: (id) => openMedia(media[id]),
+    verify(secret, _algorithm, _message, signature) {
+      if (!(secret in secrets)) throw Failure.permanent(`secret \`${secret}\`: no such secret`);
+      return secrets[secret] === text(signature);
+    },
+    media(id) {
+      if (!(id in media)) throw Failure.permanent(`media ${id}: no such media`);
+      return openMedia(media[id]);
+    },
+    upload: (url, { method = 'POST' }) => answer(left, method, url),
+    store: keys(new Map(Object.entries(store))),
   };
+}
+
+const text = (data) => (typeof data === 'string' ? data : new TextDecoder().decode(data));
+
+/** Keys and values, as a call sees them. */
+function keys(values) {
+  return {
+    get: (key) => (values.has(key) ? text(values.get(key)) : undefined),
+    getBytes: (key) => (values.has(key) ? new TextEncoder().encode(text(values.get(key))) : undefined),
+    set: (key, value) => void values.set(key, value),
+    delete: (key) => void values.delete(key),
+    has: (key) => values.has(key),
+    keys: () => [...values.keys()].sort(),
+  };
+}
+
+/** What the next row of a script answers; a request that is not the next one is an error. */
+function answer(left, method, url) {
+  const [expected, address, status, body] = left.shift() ?? [];
+  if (`${method} ${url}` !== `${expected} ${address}`) {
+    throw new Error(`${method} ${url}, and the script has ${expected} ${address}`);
+  }
+  return Response.json(body, { status });
 }
 
 /** Media that is open, with these bytes. */
@@ -51,16 +88,11 @@ export function openMedia(bytes) {
 export async function withHttp(script, work) {
   const original = globalThis.fetch;
   const left = [...script];
-  globalThis.fetch = async (url, init) => {
-    const [method, address, status, body] = left.shift() ?? [];
-    const asked = `${init?.method ?? 'GET'} ${url}`;
-    if (asked !== `${method} ${address}`) throw new Error(`${asked}, and the script has ${method} ${address}`);
-    return Response.json(body, { status });
-  };
+  globalThis.fetch = async (url, init) => answer(left, init?.method ?? 'GET', url);
   try {
-    const answer = await work();
+    const answered = await work();
     if (left.length > 0) throw new Error(`${left.length} requests of the script were not made`);
-    return answer;
+    return answered;
   } finally {
     globalThis.fetch = original;
   }

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import traceback
 from pathlib import Path
 
 SDK = Path(__file__).resolve().parent
@@ -38,7 +39,11 @@ class Wrong(Exception):
 def roles_of(source: Path) -> list[str]:
     """The roles that a module has a class for, defined there or imported."""
     names = set()
-    for statement in ast.parse(source.read_text(), str(source)).body:
+    try:
+        module = ast.parse(source.read_text(), str(source))
+    except SyntaxError as error:
+        raise Wrong("".join(traceback.format_exception_only(error)).strip()) from None
+    for statement in module.body:
         if isinstance(statement, ast.ClassDef):
             names.add(statement.name)
         elif isinstance(statement, ast.ImportFrom):
@@ -66,15 +71,15 @@ def entry(roles: list[str], parts: list[str], version: str) -> str:
         "",
         f"CONTEXT = type('Context', ({bases},), {{}})()",
     ]
-    lines += [
-        f"PatchbayPlugin{role}{number} = roles.role(plugin.{role}, {role!r}, CONTEXT{given})" for role in roles
-    ]
+    lines += [f"PatchbayPlugin{role}{number} = roles.role(plugin.{role}, {role!r}, CONTEXT{given})" for role in roles]
     return "\n".join(lines) + "\n"
 
 
 def lay_out(folder: Path, roles: list[str], parts: list[str]) -> str:
     """Lays out the contract as a build reads it, with the world; gives the contract's version."""
-    contract = next((path for path in (SDK / "wit" / "patchbay", SDK.parents[1] / "wit" / CONTRACT) if path.is_dir()), None)
+    contract = next(
+        (path for path in (SDK / "wit" / "patchbay", SDK.parents[1] / "wit" / CONTRACT) if path.is_dir()), None
+    )
     if contract is None:
         raise Wrong(f"the contract is not beside {SDK}: begin with `patchbay plugin new`")
     text = (contract / "patchbay.wit").read_text()
@@ -153,10 +158,28 @@ def build(folder: Path) -> None:
     component.parent.mkdir(parents=True, exist_ok=True)
     paths = [work / "entry", folder / "src", SDK, *packages(folder, work)]
     options = [option for path in paths for option in ("--python-path", str(path))]
-    # Nothing of the machine's own Python belongs into a component.
-    environment = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    # Nothing of the machine's own Python belongs into a component: the tool is shown an environment without packages.
+    nothing = work / "no-packages"
+    (nothing / "lib" / "site-packages").mkdir(parents=True, exist_ok=True)
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {
+        "VIRTUAL_ENV": str(nothing)
+    }
     command = [*common, "componentize", *options, "--output", str(component), "patchbay_entry"]
-    subprocess.run(command, check=True, env=environment)
+    done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        raise Wrong(told(done.stderr))
+    sys.stderr.write(done.stderr)
+
+
+def told(said: str) -> str:
+    """What went wrong while the plugin was imported: the plugin's traceback, without the tool's own."""
+    said = said.partition("\nStack backtrace:")[0].partition("\n\nCaused by:")[0]
+    said = said.rpartition("AssertionError: ")[2].strip()
+    missing = re.search(r"^ModuleNotFoundError: No module named '([\w.]+)'", said, re.MULTILINE)
+    if missing:
+        name = missing[1].partition(".")[0]
+        said += f"\nIf `{name}` is a package that is Python only, name it in the project's requirements.txt."
+    return said
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 const STATES = {
   paid: () => 'is paid, and we are packing it',
-  sent: ({ carrier, tracking }) => `is on its way${carrier ? ` with ${carrier}` : ''}${tracking ? ` (${tracking})` : ''}`,
+  sent: ({ carrier, tracking }) =>
+    `is on its way${carrier ? ` with ${carrier}` : ''}${tracking ? ` (${tracking})` : ''}`,
   delivered: ({ at }) => `was delivered${at ? ` on ${day(at)}` : ''}`,
   cancelled: () => 'was cancelled',
 };
@@ -10,7 +11,9 @@ const STATES = {
 /** One sentence about an order. */
 export function sentence(number, order) {
   const words = STATES[order.state];
-  return words ? `Your order ${number} ${words(order)}.` : `Your order ${number} is being looked after: ${order.state}.`;
+  return words
+    ? `Your order ${number} ${words(order)}.`
+    : `Your order ${number} is being looked after: ${order.state}.`;
 }
 
 /** `2026-11-23T10:00:00Z` → `23 November` */

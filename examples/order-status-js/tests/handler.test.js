@@ -9,13 +9,20 @@ const url = 'https://shop.example.com/api/orders/SO-1042';
 const ask = (text, script) => withHttp(script, () => handler.handle(settings, textEvent(text), context()));
 
 test('numbers are found as customers write them', () => {
-  for (const [text, number] of [['Where is so-1042?', 'SO-1042'], ['ISO-9001', undefined], ['SO-1', undefined], [undefined, undefined]]) {
+  for (const [text, number] of [
+    ['Where is so-1042?', 'SO-1042'],
+    ['ISO-9001', undefined],
+    ['SO-1', undefined],
+    [undefined, undefined],
+  ]) {
     assert.equal(orderNumber(text, 'SO-'), number);
   }
 });
 
 test('an order is answered with what the shop says', async () => {
-  const { actions, flow } = await ask('SO-1042', [['GET', url, 200, { state: 'delivered', at: '2026-11-23T10:00:00Z' }]]);
+  const { actions, flow } = await ask('SO-1042', [
+    ['GET', url, 200, { state: 'delivered', at: '2026-11-23T10:00:00Z' }],
+  ]);
   assert.equal(actions.at(-1).val.content.val, 'Your order SO-1042 was delivered on 23 November.');
   assert.equal(flow, 'stop');
 });

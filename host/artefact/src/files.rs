@@ -1,6 +1,6 @@
 //! Files: TOML with the places of what is wrong, and writing all or nothing.
 
-use std::io::Write as _;
+#[cfg(feature = "registry")]
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
@@ -24,7 +24,10 @@ pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 ///
 /// # Errors
 /// When it cannot be written; what was there is there still.
+#[cfg(feature = "registry")]
 pub fn write(file: &Path, content: &[u8]) -> std::io::Result<()> {
+    use std::io::Write as _;
+
     let mut builder = tempfile::Builder::new();
     // As any file that others may read, but for the umask.
     #[cfg(unix)]
@@ -37,6 +40,7 @@ pub fn write(file: &Path, content: &[u8]) -> std::io::Result<()> {
 }
 
 /// The folder that a file is in.
+#[cfg(feature = "registry")]
 pub(crate) fn folder_of(file: &Path) -> &Path {
     match file.parent() {
         Some(folder) if folder != Path::new("") => folder,

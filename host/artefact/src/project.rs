@@ -1,5 +1,6 @@
 //! A plugin's project: a folder with `plugin.toml`, from which the manifest and the golden events are made.
 
+mod golden;
 mod text;
 
 use std::fs;
@@ -84,7 +85,7 @@ impl Project {
             _ => wrong(error.to_string()),
         })?;
         let build = section.build.map(|build| build.checked()).transpose().map_err(wrong)?;
-        let (golden_files, golden) = golden(&folder.join(GOLDEN_FOLDER))?.into_iter().unzip();
+        let (golden_files, golden) = golden::read(&folder.join(GOLDEN_FOLDER))?.into_iter().unzip();
         Ok(Self { folder: folder.to_owned(), build, manifest, golden, golden_files })
     }
 
@@ -118,43 +119,4 @@ fn schema(file: &Path) -> Result<Value, ProjectError> {
         wrong(format!("cannot be read ({error}); `settings` in {FILE} names it, from the project's folder"))
     })?;
     serde_json::from_str(&text).map_err(|error| wrong(format!("is no JSON: {error}")))
-}
-
-/// The golden events in this folder, which need not be there.
-fn golden(folder: &Path) -> Result<Vec<(PathBuf, Golden)>, ProjectError> {
-    let unreadable =
-        |error: std::io::Error| ProjectError { file: folder.to_owned(), problem: format!("cannot be read ({error})") };
-    if !folder.is_dir() {
-        return Ok(Vec::new());
-    }
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        if path.extension().is_some_and(|extension| extension == "json") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    files.into_iter().map(|file| Ok((file.clone(), one_golden(file)?))).collect()
-}
-
-fn one_golden(file: PathBuf) -> Result<Golden, ProjectError> {
-    let text = match fs::read_to_string(&file) {
-        Ok(text) => text,
-        Err(error) => return Err(ProjectError { file, problem: format!("cannot be read ({error})") }),
-    };
-    let mut json = serde_json::Deserializer::from_str(&text);
-    let golden: Result<Golden, _> = serde_path_to_error::deserialize(&mut json);
-    match golden.map_err(|error| error.to_string()).and_then(|golden| {
-        json.end().map_err(|error| error.to_string())?;
-        Ok(golden)
-    }) {
-        Ok(mut golden) => {
-            if golden.name.is_empty() {
-                golden.name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            }
-            Ok(golden)
-        }
-        Err(problem) => Err(ProjectError { file, problem: format!("is no golden event: {problem}") }),
-    }
 }

@@ -4,11 +4,10 @@
 //! - here: what is pushed and pulled
 //! - [`login`]: who we are to a registry
 //! - `layout`: the documents that it keeps
-//! - `transport`: requests, bounded
+//! - `transport`: requests, by `oci-client`
 //! - `error`: why it did not work
 //!
-//! It speaks the part of the distribution specification that this needs, and no more: another client's habit of reading
-//! answers of any size, or of stopping the process at a strange one, has no place in a gateway.
+//! A registry can make the process that asks it take memory, or stop: the gateway has a process of its own for this.
 
 mod error;
 mod layout;
@@ -20,9 +19,6 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use futures::stream;
-use http::StatusCode;
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 
 pub use self::error::RegistryError;
 use self::layout::{Descriptor, ImageManifest};
@@ -34,12 +30,8 @@ use crate::key::SigningKey;
 use crate::signature::{self, ImageSignature, SIGNATURES_MOST, Signature};
 use crate::source::Reference;
 
-/// The largest manifest: what the distribution specification has registries take.
-const MANIFEST_MOST: u64 = 4 << 20;
 /// The largest payload of a signature. Ours have some 250 bytes; cosign's may carry annotations.
 const PAYLOAD_MOST: u64 = 64 << 10;
-/// The bytes of one piece of an upload, between two steps of a progress bar.
-const PIECE: usize = 64 << 10;
 
 /// Is told how many more bytes have gone or come.
 pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
@@ -119,9 +111,10 @@ impl Registry {
         let blobs = signatures.iter().filter(|signature| matches!(signature, Signature::Blob(_)));
         let lines: Vec<String> = blobs.map(Signature::to_line).collect();
         let (config, manifest) = layout::image(component, &outside, about.as_ref(), &lines)?;
-        self.put_blob(component.clone(), progress).await?;
-        self.put_blob(config.into(), &silent()).await?;
-        let digest = self.put_manifest(tag, &manifest).await?;
+        self.introduce(&[Access::Pull, Access::Push]).await?;
+        self.transport.put_blob(component.clone(), progress).await?;
+        self.transport.put_blob(config.into(), &silent()).await?;
+        let digest = self.transport.put_manifest(tag, serde_json::to_vec(&manifest)?).await?;
         Ok(Pushed { digest, component: Digest::of(component) })
     }
 
@@ -130,6 +123,7 @@ impl Registry {
     /// # Errors
     /// When it is not there, or the registry does not take the signature.
     pub async fn sign(&self, key: &SigningKey) -> Result<Digest, RegistryError> {
+        self.introduce(&[Access::Pull, Access::Push]).await?;
         let image = self.fetch().await?;
         let component = component_of(&self.reference, &image.manifest)?;
         let tag = layout::signature_tag(&image.digest);
@@ -141,10 +135,10 @@ impl Registry {
         let payload = signature::payload(&self.reference.place(), &image.digest);
         let signature = BASE64_STANDARD.encode(key.sign(&payload)?);
         layers.push(layout::signature_layer(&payload, &signature));
-        self.put_blob(payload.into(), &silent()).await?;
+        self.transport.put_blob(payload.into(), &silent()).await?;
         let (config, manifest) = layout::signatures_image(layers)?;
-        self.put_blob(config.into(), &silent()).await?;
-        self.put_manifest(&tag, &manifest).await?;
+        self.transport.put_blob(config.into(), &silent()).await?;
+        self.transport.put_manifest(&tag, serde_json::to_vec(&manifest)?).await?;
         Ok(image.digest)
     }
 
@@ -153,6 +147,7 @@ impl Registry {
     /// # Errors
     /// When it is not there.
     pub async fn resolve(&self) -> Result<Digest, RegistryError> {
+        self.introduce(&[Access::Pull]).await?;
         Ok(self.fetch().await?.digest)
     }
 
@@ -161,6 +156,7 @@ impl Registry {
     /// # Errors
     /// When it is not there, is no component, is larger than [`COMPONENT_MOST`], or is not what its digest says.
     pub async fn pull(&self, begun: impl FnOnce(u64) + Send, progress: &Progress) -> Result<Pulled, RegistryError> {
+        self.introduce(&[Access::Pull]).await?;
         let image = self.fetch().await?;
         let digest = component_of(&self.reference, &image.manifest)?;
         let layer = image.manifest.layers.first();
@@ -170,7 +166,7 @@ impl Registry {
             return Err(RegistryError::Large { host: self.transport.host.clone(), what: "a component", most });
         }
         begun(layer.size);
-        let bytes = self.blob(&digest, layer.size, "a component", progress).await?;
+        let bytes = self.transport.blob(&digest, layer.size, "a component", progress).await?;
         let lines = layer.annotations.get(layout::FILE_SIGNATURES).map(String::as_str).unwrap_or_default();
         let mut signatures: Vec<Signature> = lines.split(',').filter_map(Signature::from_line).collect();
         let layers = self.signature_layers(&layout::signature_tag(&image.digest)).await?;
@@ -179,11 +175,19 @@ impl Registry {
         Ok(Pulled { bytes, digest: image.digest, component: digest, signatures })
     }
 
+    async fn introduce(&self, accesses: &[Access]) -> Result<(), RegistryError> {
+        for access in accesses {
+            self.transport.introduce(*access).await?;
+        }
+        Ok(())
+    }
+
     /// The image that the reference leads to.
     async fn fetch(&self) -> Result<Fetched, RegistryError> {
         let digest = self.reference.digest().map(Digest::to_string);
         let name = digest.as_deref().or(self.reference.tag()).unwrap_or_default();
-        let bytes = self.manifest(name).await?.ok_or_else(|| RegistryError::Absent(self.reference.to_string()))?;
+        let bytes =
+            self.transport.manifest(name).await?.ok_or_else(|| RegistryError::Absent(self.reference.to_string()))?;
         let found = Digest::of(&bytes);
         if let Some(wanted) = self.reference.digest() {
             self.check(wanted, &found)?;
@@ -203,7 +207,7 @@ impl Registry {
 
     /// The layers of the image of signatures; none when there is no such image.
     async fn signature_layers(&self, tag: &str) -> Result<Vec<Descriptor>, RegistryError> {
-        let Some(bytes) = self.manifest(tag).await? else { return Ok(Vec::new()) };
+        let Some(bytes) = self.transport.manifest(tag).await? else { return Ok(Vec::new()) };
         let manifest: Result<ImageManifest, _> = serde_json::from_slice(&bytes);
         Ok(manifest.map(|manifest| manifest.layers).unwrap_or_default())
     }
@@ -216,99 +220,12 @@ impl Registry {
             let text = layer.annotations.get(layout::COSIGN_SIGNATURE);
             let signature = text.and_then(|text| BASE64_STANDARD.decode(text).ok());
             let (Some(signature), Ok(digest)) = (signature, layer.digest.parse()) else { continue };
-            let payload = self.blob(&digest, layer.size, "a signature", &silent()).await?;
+            let payload = self.transport.blob(&digest, layer.size, "a signature", &silent()).await?;
             let image = ImageSignature { signature, payload, manifest: image.to_vec() };
             signatures.push(Signature::Image(Box::new(image)));
         }
         Ok(signatures)
     }
-
-    /// The manifest of this tag or digest; `None` when there is none.
-    async fn manifest(&self, name: &str) -> Result<Option<Vec<u8>>, RegistryError> {
-        let url = self.transport.url(&format!("manifests/{name}"))?;
-        let request = || self.transport.client().get(url.clone()).header(ACCEPT, layout::ACCEPT);
-        let answer = self.transport.send(Access::Pull, request).await?;
-        match answer.status() {
-            StatusCode::OK => self.transport.body(answer, MANIFEST_MOST, "a manifest", |_| ()).await.map(Some),
-            StatusCode::NOT_FOUND => Ok(None),
-            _ => Err(self.transport.refused("a manifest", answer).await),
-        }
-    }
-
-    /// A blob of this digest and size.
-    async fn blob(
-        &self,
-        digest: &Digest,
-        size: u64,
-        what: &'static str,
-        progress: &Progress,
-    ) -> Result<Vec<u8>, RegistryError> {
-        let url = self.transport.url(&format!("blobs/{digest}"))?;
-        let answer = self.transport.send(Access::Pull, || self.transport.client().get(url.clone())).await?;
-        if answer.status() != StatusCode::OK {
-            return Err(self.transport.refused(what, answer).await);
-        }
-        let bytes = self.transport.body(answer, size, what, |more| progress(more)).await?;
-        self.check(digest, &Digest::of(&bytes))?;
-        Ok(bytes)
-    }
-
-    /// Uploads a blob unless it is there.
-    async fn put_blob(&self, content: Bytes, progress: &Progress) -> Result<(), RegistryError> {
-        let digest = Digest::of(&content);
-        let url = self.transport.url(&format!("blobs/{digest}"))?;
-        let there = self.transport.send(Access::Push, || self.transport.client().head(url.clone())).await?;
-        if there.status() == StatusCode::OK {
-            progress(content.len() as u64);
-            return Ok(());
-        }
-        let begin = self.transport.url("blobs/uploads/")?;
-        let request = || self.transport.client().post(begin.clone()).header(CONTENT_LENGTH, 0);
-        let begun = self.transport.send(Access::Push, request).await?;
-        if begun.status() != StatusCode::ACCEPTED {
-            return Err(self.transport.refused("an upload", begun).await);
-        }
-        let location = begun.headers().get(LOCATION).and_then(|location| location.to_str().ok());
-        let location = location.ok_or_else(|| self.transport.unreachable("it names no place for an upload".into()))?;
-        let mut place = self.transport.url(location)?;
-        place.query_pairs_mut().append_pair("digest", &digest.to_string());
-        let request = || {
-            let pieces = pieces(content.clone(), Arc::clone(progress));
-            let request = self.transport.client().put(place.clone()).header(CONTENT_TYPE, "application/octet-stream");
-            request.header(CONTENT_LENGTH, content.len()).body(reqwest::Body::wrap_stream(pieces))
-        };
-        let done = self.transport.send(Access::Push, request).await?;
-        match done.status() {
-            StatusCode::CREATED => Ok(()),
-            _ => Err(self.transport.refused("an upload", done).await),
-        }
-    }
-
-    async fn put_manifest(&self, tag: &str, manifest: &ImageManifest) -> Result<Digest, RegistryError> {
-        let bytes = Bytes::from(serde_json::to_vec(manifest)?);
-        let url = self.transport.url(&format!("manifests/{tag}"))?;
-        let request =
-            || self.transport.client().put(url.clone()).header(CONTENT_TYPE, layout::MANIFEST).body(bytes.clone());
-        let done = self.transport.send(Access::Push, request).await?;
-        match done.status() {
-            StatusCode::CREATED => Ok(Digest::of(&bytes)),
-            _ => Err(self.transport.refused("a manifest", done).await),
-        }
-    }
-}
-
-/// The content in pieces, each told of as it goes.
-fn pieces(
-    content: Bytes,
-    progress: Progress,
-) -> impl futures::Stream<Item = Result<Bytes, std::convert::Infallible>> + Send + 'static {
-    stream::unfold(content, move |mut rest| {
-        let piece = rest.split_to(rest.len().min(PIECE));
-        if !piece.is_empty() {
-            progress(piece.len() as u64);
-        }
-        std::future::ready((!piece.is_empty()).then_some((Ok(piece), rest)))
-    })
 }
 
 /// The digest of the component that an image consists of.

@@ -78,6 +78,45 @@ fn a_project_is_read_with_everything_that_it_names() {
 }
 
 #[test]
+fn files_beside_golden_events_go_along() {
+    let asks = |file: &str| {
+        json!({
+            "inspect": { "mime": "image/png", "bytes": { "file": file } },
+            "files": { "me_1": { "base64": "AQID" } },
+            "expect": { "verdict": { "decision": "pass" } },
+        })
+        .to_string()
+    };
+    let with = |file: &str, content: &str| {
+        let files = [SCHEMA, ("tests/golden/a.json", asks(file).as_str()), ("tests/golden/media/b.png", content)]
+            .map(|(name, content)| (name.to_owned(), content.to_owned()));
+        let files: Vec<_> = files.iter().map(|(name, content)| (name.as_str(), content.as_str())).collect();
+        project(GOOD, &files).1
+    };
+    let read = with("media/b.png", "bytes").unwrap();
+    let packed = serde_json::to_value(&read.golden()[0]).unwrap();
+    assert_eq!(packed["inspect"]["bytes"], json!({ "base64": "Ynl0ZXM=" }));
+
+    for (file, what) in [
+        ("no.png", "no.png cannot be read ("),
+        ("../../plugin.toml", "the file `../../plugin.toml` does not lie beside it: put it into this folder"),
+        ("/etc/hostname", "the file `/etc/hostname` does not lie beside it"),
+    ] {
+        let said = with(file, "bytes").unwrap_err();
+        assert!(said.contains("tests/golden/a.json: ") && said.contains(what), "{said}");
+    }
+    let said = with("media/b.png", &"x".repeat(600 << 10)).unwrap_err();
+    assert!(said.contains("its file `media/b.png` has more than 524288 bytes"), "{said}");
+
+    let names: Vec<String> = (0..9).map(|place| format!("tests/golden/{place}.json")).collect();
+    let (golden, content) = (asks("b.png"), "x".repeat(512 << 10));
+    let mut files = vec![SCHEMA, ("tests/golden/b.png", content.as_str())];
+    files.extend(names.iter().map(|name| (name.as_str(), golden.as_str())));
+    let said = project(GOOD, &files).1.unwrap_err();
+    assert!(said.contains("7.json: with its files") && said.contains("more than 4194304 bytes together"), "{said}");
+}
+
+#[test]
 fn little_is_enough() {
     let (_folder, project) = project("name = \"a\"\nversion = \"0.1.0\"\n", &[]);
     let project = project.unwrap();

@@ -7,10 +7,12 @@
 //! - [`deploy`]: deployments: which generation of each plugin runs
 //! - [`engine`]: the loop
 //! - [`http`]: webhooks, probes, the admin API
+//! - [`pulling`]: components from registries, in a process of its own
 //! - [`serve`]: a gateway from its configuration
 //! - [`dev`]: a gateway and simulators on loopback
 //! - [`telemetry`]: what is written to standard error
 //! - [`token`]: bearer tokens of the admin API
+//! - `watching`: files that change
 
 pub mod backup;
 pub mod cli;
@@ -19,6 +21,8 @@ pub mod deploy;
 pub mod dev;
 pub mod engine;
 pub mod http;
+pub mod pulling;
 pub mod serve;
 pub mod telemetry;
 pub mod token;
+mod watching;

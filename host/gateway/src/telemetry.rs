@@ -1,6 +1,7 @@
 //! What the gateway writes to standard error: lines for people or JSON for machines.
 //!
-//! Nothing here redacts: values about persons and secrets are types that do not print themselves.
+//! Nothing here redacts: values about persons and secrets are types that do not print themselves. What others' code would
+//! print of them is left out as a whole.
 
 use std::io::IsTerminal;
 
@@ -11,6 +12,9 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use crate::config::{LogFormat, Telemetry};
+
+/// Others' code that is never heard, whatever the filter says: the signatures of AWS trace requests with their bodies.
+const SILENT: [&str; 1] = ["aws_sigv4=off"];
 
 /// Why logging did not start.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +33,11 @@ pub enum TelemetryError {
 /// [`TelemetryError`] when the filter is wrong or logging has started already.
 pub fn init(telemetry: &Telemetry, filter: Option<&str>) -> Result<(), TelemetryError> {
     let filter = filter.unwrap_or(&telemetry.log);
-    let filter = EnvFilter::try_new(filter).map_err(|error| TelemetryError::Filter(filter.to_owned(), error))?;
+    let mut filter = EnvFilter::try_new(filter).map_err(|error| TelemetryError::Filter(filter.to_owned(), error))?;
+    for silent in SILENT {
+        filter =
+            filter.add_directive(silent.parse().map_err(|error| TelemetryError::Filter(silent.to_owned(), error))?);
+    }
     let layer = match telemetry.format {
         LogFormat::Text => fmt::layer().with_writer(std::io::stderr).with_ansi(colours()).boxed(),
         LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed(),

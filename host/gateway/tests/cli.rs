@@ -33,11 +33,11 @@ verify_token = "file:secret"
 name = "support"
 phone_number_id = "1"
 access_token = "file:secret"
-[plugins.acknowledge]
-source = "builtin:acknowledge"
+[plugins.router]
+source = "builtin:keyword-router"
 [[chains]]
 name = "default"
-steps = [{{ plugin = "acknowledge" }}]
+steps = [{{ plugin = "router" }}]
 {more}"#
         );
         std::fs::write(folder.path().join("patchbay.toml"), text).unwrap();
@@ -100,7 +100,7 @@ fn check_shows_the_line_and_what_to_write() {
 
 #[test]
 fn warnings_alone_are_no_error_unless_asked_for() {
-    let folder = Folder::new("[plugins.unused]\nsource = \"builtin:acknowledge\"\n");
+    let folder = Folder::new("[plugins.unused]\nsource = \"builtin:keyword-router\"\n");
     assert_eq!(code(&folder.run(&["check"])), 0);
     assert_eq!(code(&folder.run(&["check", "--strict"])), 2);
 }
@@ -136,6 +136,30 @@ fn serve_does_not_start_with_a_wrong_configuration() {
     let output = folder.run(&["serve"]);
     assert_eq!(code(&output), 2);
     assert!(err(&output).contains("fix: write `listen`"));
+}
+
+#[test]
+fn settings_that_a_plugin_does_not_take_are_said_by_check_and_by_serve() {
+    let settings = "[plugins.router.settings]\n[[plugins.router.settings.rules]]\nwords = [\"a\"]\nqueue = \"b\"\n\
+                    priority = \"hihg\"\n[gateway]\nlisten = \"127.0.0.1:0\"\n";
+    let folder = Folder::new(settings);
+    let output = folder.run(&["check"]);
+    assert_eq!((code(&output), out(&output).as_str()), (2, ""));
+    assert_eq!(
+        err(&output),
+        "error: `priority` does not take `hihg`\n  --> patchbay.toml:18:12\n   |\n18 | priority = \"hihg\"\n   |            \
+         ^^^^^^\n   = key: plugins.router.settings.rules[0].priority\n   = fix: write one of \"low\", \"normal\", \"high\", \
+         \"urgent\"\n\npatchbay.toml: 1 error\n"
+    );
+    let output = folder.run(&["serve"]);
+    assert_ne!(code(&output), 0);
+    assert!(
+        err(&output).contains(
+            "plugins.router.settings.rules[0].priority: `priority` does not take `hihg`: write one of \"low\", \"normal\""
+        ),
+        "{}",
+        err(&output)
+    );
 }
 
 #[test]

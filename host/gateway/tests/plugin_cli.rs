@@ -7,12 +7,14 @@
     reason = "a test stops at the first surprise"
 )]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use patchbay_artefact::{Project, component};
-use patchbay_model::golden::{Exchange, Golden};
+use patchbay_model::MediaId;
+use patchbay_model::golden::{Exchange, FileBytes, Golden};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -232,7 +234,7 @@ fn a_component_carries_its_golden_events() {
     assert!(out(&output).starts_with("router 1.2.0 (elsewhere.wasm), 1 golden event\n"), "{}", out(&output));
     let output = folder.run(&["plugin", "test", "--component", "elsewhere.wasm", "--update"]);
     assert_eq!(code(&output), 1);
-    assert!(err(&output).contains("nothing to update"), "{}", err(&output));
+    assert!(err(&output).contains("nothing to write into"), "{}", err(&output));
 }
 
 #[test]
@@ -268,7 +270,8 @@ fn inspect_shows_what_a_component_is_and_wants() {
     assert_eq!(shown["settings"][2]["secret"], true, "{shown:#}");
     assert!(shown["memory"].as_u64().unwrap() > 0 && shown["size"].as_u64().unwrap() > 10_000);
 
-    let output = folder.run(&["plugin", "inspect", "out/router.wasm"]);
+    fs::write(folder.path().join("bare.wasm"), b"\0asm\x0d\0\x01\0").unwrap();
+    let output = folder.run(&["plugin", "inspect", "bare.wasm"]);
     assert!(out(&output).contains("without a manifest: `patchbay plugin pack`"), "{}", out(&output));
     let output = folder.run(&["plugin", "inspect", "plugin.toml"]);
     assert_eq!(code(&output), 2);
@@ -278,13 +281,59 @@ fn inspect_shows_what_a_component_is_and_wants() {
 }
 
 #[test]
+fn inspect_shows_what_ships_with_the_gateway() {
+    let folder = Folder::new();
+    let output = folder.run(&["plugin", "inspect", "builtin:zendesk"]);
+    let text = out(&output);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    for line in [
+        "  Roles     desk\n",
+        "  Signed    ships with the gateway\n",
+        "needs http and media\n",
+        "[plugins.zendesk]\nsource = \"builtin:zendesk\"\n",
+        "base_url = \"…\"  # required\n",
+        "[plugins.zendesk.secrets]\nwebhook = \"env:WEBHOOK\"\n",
+        "[[plugins.zendesk.grants.http]]\nhost = \"*.zendesk.com\"\nmethods = [\"GET\", \"POST\", \"PUT\"]\n",
+    ] {
+        assert!(text.contains(line), "no {line:?} in {text}");
+    }
+    let output = folder.run(&["plugin", "inspect", "builtin:zendsk"]);
+    assert_eq!(code(&output), 2);
+    assert!(err(&output).contains("there are builtin:acknowledge, builtin:keyword-router"), "{}", err(&output));
+}
+
+#[test]
+fn settings_of_a_golden_event_have_to_fit_the_schema() {
+    let folder = Folder::new();
+    let file = folder.golden("a.json", "hello", "general");
+    folder.run(&["plugin", "test", "--update"]);
+    let golden = fs::read_to_string(&file).unwrap();
+    let wrong = golden.replace("\"default_queue\": \"general\"", "\"default_queue\": \"general\", \"desk\": 7");
+    fs::write(&file, wrong).unwrap();
+    let output = folder.run(&["plugin", "test", "--update"]);
+    let text = out(&output);
+    assert_eq!(code(&output), 1, "{text}{}", err(&output));
+    assert!(text.contains("    settings.desk: `desk` takes text, not a whole number: write desk = …"), "{text}");
+}
+
+#[test]
 fn what_the_guide_shows_is_what_there_is() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let guide = fs::read_to_string(root.join("docs/vendors/testing.md")).unwrap();
     let blocks: Vec<&str> = guide.split("```json\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
-    let shown: Golden = serde_json::from_str(blocks[0]).unwrap();
-    let file = root.join("examples/vip-router/tests/golden/a-vip-number.json");
-    assert_eq!(shown, serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap());
-    let http: Vec<Exchange> = serde_json::from_str(blocks[1]).unwrap();
+    for (place, file) in [
+        "examples/vip-router/tests/golden/a-vip-number.json",
+        "plugin-sdk/templates/common/desk/tests/golden/a-webhook-with-the-wrong-key.json",
+        "plugin-sdk/templates/common/inspector/tests/golden/a-letter-that-says-it-is-a-picture.json",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let shown: Golden = serde_json::from_str(blocks[place]).unwrap();
+        assert_eq!(shown, serde_json::from_str(&fs::read_to_string(root.join(file)).unwrap()).unwrap(), "{file}");
+    }
+    let files: BTreeMap<MediaId, FileBytes> = serde_json::from_str(blocks[3]).unwrap();
+    assert!(MediaId::parse(files.keys().next().unwrap().as_str()).is_some(), "{files:?}");
+    let http: Vec<Exchange> = serde_json::from_str(blocks[4]).unwrap();
     assert_eq!((http.len(), http[1].answer.status), (2, 503));
 }

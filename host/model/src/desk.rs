@@ -35,15 +35,18 @@ pub enum Author {
 }
 
 /// A ticket to be.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Draft {
     /// The ticket's subject.
     pub subject: Private<String>,
     /// The conversation as it stands.
     pub conversation: Conversation,
     /// The tickets that it is linked to already, in other desks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tickets: Vec<Ticket>,
     /// From the chain: queue, priority, and whatever the action named.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
     pub fields: Attributes,
     /// What was said so far, oldest first; at least one.
     pub entries: Vec<Entry>,
@@ -59,7 +62,8 @@ pub struct Added {
 }
 
 /// A ticket as the vendor has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Snapshot {
     /// The ticket.
     pub ticket: Ticket,

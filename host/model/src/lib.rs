@@ -14,6 +14,7 @@
 //! - [`decision`]: why an event went where it went
 //! - [`desk`]: what passes between the gateway and a desk plugin
 //! - [`golden`]: questions to a plugin and the answers that it has to give
+//! - [`verdict`]: what an inspector found
 //! - [`task`]: one effect in a lane
 //! - [`failure`]: why a call did not succeed
 
@@ -30,6 +31,7 @@ pub mod message;
 pub mod private;
 pub mod task;
 pub mod time;
+pub mod verdict;
 
 use std::collections::BTreeMap;
 
@@ -43,6 +45,7 @@ pub use message::{Content, Media, Message};
 pub use private::Private;
 pub use task::{Effect, Task};
 pub use time::Timestamp;
+pub use verdict::Verdict;
 
 /// Key and value; keys are unique, order means nothing.
 pub type Attributes = BTreeMap<String, String>;

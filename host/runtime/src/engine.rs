@@ -189,6 +189,12 @@ impl Engine {
         loading.await.map_err(|error| LoadError::Host(error.to_string()))?
     }
 
+    /// Waits until no token is on its way any more, and those that came are kept: a refresh token that is lost between its
+    /// server and us cannot be had again. To be called before the process ends, with a time limit.
+    pub async fn settle(&self) {
+        self.inner.credentials.settled().await;
+    }
+
     /// `pooling`, or `on-demand` where the machine does not have the address space.
     #[must_use]
     pub fn allocator(&self) -> &'static str {

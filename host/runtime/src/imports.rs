@@ -1,11 +1,10 @@
 //! Whether a component may have what it imports, decided when it is loaded: never a trap later.
 
-use crate::closed::is_closed;
 use crate::contract::PACKAGE;
 use crate::grants::Grants;
 
 /// What the standard libraries import whether they use it or not. It is all linked, and empty or harmless.
-const INERT: [&str; 20] = [
+const INERT: [&str; 27] = [
     "wasi:cli/environment",
     "wasi:cli/exit",
     "wasi:cli/stderr",
@@ -26,6 +25,13 @@ const INERT: [&str; 20] = [
     "wasi:random/insecure",
     "wasi:random/insecure-seed",
     "wasi:random/random",
+    "wasi:sockets/instance-network",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/network",
+    "wasi:sockets/tcp",
+    "wasi:sockets/tcp-create-socket",
+    "wasi:sockets/udp",
+    "wasi:sockets/udp-create-socket",
 ];
 
 /// The version of `wasi:config` that this host has; it is not released yet, so no other one fits.
@@ -84,7 +90,7 @@ fn one(plugin: &str, import: &str, grants: &Grants) -> Result<(), Refused> {
             refuse("it is not granted any host", http())
         }
         ("wasi:http/types" | "wasi:http/outgoing-handler", _) => Ok(()),
-        (name, _) if INERT.contains(&name) || is_closed(name) => Ok(()),
+        (name, _) if INERT.contains(&name) => Ok(()),
         _ => refuse("this gateway does not have it", "build the plugin without it".into()),
     }
 }

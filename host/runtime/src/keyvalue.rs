@@ -21,7 +21,14 @@ pub trait KeyValue: fmt::Debug + Send + Sync {
     /// [`KeyValueError::Unavailable`].
     async fn keys(&self, plugin: &str) -> Result<Vec<String>, KeyValueError>;
 
-    /// Writes all of it or nothing; no value removes the key. `quota`: the most bytes of keys and values together.
+    /// How much is kept, in bytes of keys and values.
+    ///
+    /// # Errors
+    /// [`KeyValueError::Unavailable`].
+    async fn used(&self, plugin: &str) -> Result<u64, KeyValueError>;
+
+    /// Writes all of it or nothing; no value removes the key. `quota`: the most bytes of keys and values together;
+    /// what leaves no more than there was is written all the same.
     ///
     /// # Errors
     /// [`KeyValueError`].
@@ -56,6 +63,10 @@ impl KeyValue for NoKeyValue {
 
     async fn keys(&self, _: &str) -> Result<Vec<String>, KeyValueError> {
         Ok(Vec::new())
+    }
+
+    async fn used(&self, _: &str) -> Result<u64, KeyValueError> {
+        Ok(0)
     }
 
     async fn write(&self, _: &str, _: Vec<(String, Option<Bytes>)>, _: u64) -> Result<(), KeyValueError> {

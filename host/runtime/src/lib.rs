@@ -24,7 +24,7 @@
 //! - [`credentials`]: what the host adds to requests; [`network`]: how they leave
 //! - [`grants`], `imports`: what a plugin is allowed, and the check of what it wants
 //! - [`inspect`](mod@inspect), `load`: from bytes to a generation
-//! - [`compile`]: from a component to code, in a process of its own
+//! - [`compile`]: from a component to code, in a process of its own; [`helper`]: such processes
 //! - [`plugin`]: a loaded generation; [`call`], `run`, `meter`, `state`: one call of it
 //! - `contract`: the adapter of each version
 //! - `wasi`, `capabilities`: what the host does for a plugin
@@ -35,13 +35,13 @@
 
 pub mod call;
 mod capabilities;
-mod closed;
 pub mod compile;
 mod contract;
 pub mod credentials;
 pub mod engine;
 pub mod golden;
 pub mod grants;
+pub mod helper;
 mod imports;
 pub mod inspect;
 pub mod keyvalue;
@@ -62,7 +62,7 @@ pub use call::{Call, HandlerInput, Mode};
 pub use compile::Compiler;
 pub use credentials::{Credential, TokenStore};
 pub use engine::{Engine, EngineError, EngineOptions};
-pub use golden::{GoldenResult, rehearse};
+pub use golden::{GoldenResult, Recording, record, rehearse};
 pub use grants::{Grants, HostPattern, HostPatternError, HttpGrant};
 pub use inspect::{Import, Inspection, Need, inspect};
 pub use keyvalue::{KeyValue, KeyValueError, NoKeyValue};

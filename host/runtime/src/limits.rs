@@ -72,6 +72,23 @@ pub const HANDLES: usize = 1024;
 /// One header map in memory, about twice its size on the wire. Servers refuse 8 to 16 KiB of headers.
 pub const FIELDS: usize = 32 * KIB;
 
+/// Bytes of a request's method: the longest registered one has 17 letters.
+pub const METHOD: usize = 32;
+
+/// Bytes of a request's host and port: a name has 253, and ours allow no user before it.
+pub const AUTHORITY: usize = 512;
+
+/// Bytes of a request's path and query: servers refuse more than 8 to 16 KiB of both.
+pub const PATH: usize = 32 * KIB;
+
+/// Bytes of a request's body that wait in the host until they are sent; wasmtime's own default of 1 MiB, for each of as
+/// many bodies as a call has handles, would be hundreds of MiB.
+pub const BODY_CHUNK: usize = 64 * KIB;
+
+/// Parts of one upload: ten files with a form's fields before and between them make fewer. Each piece of media is a file
+/// that is opened.
+pub const UPLOAD_PARTS: usize = 128;
+
 /// Bytes of randomness in one go: a guest that seeds a generator takes 32.
 pub const RANDOM: u64 = 64 * KIB as u64;
 
@@ -95,9 +112,6 @@ pub const LOG_LINE: usize = 2 * KIB;
 
 /// Standard error kept of one call, from its end: a panic's message stands last.
 pub const STDERR_KEPT: usize = 8 * KIB;
-
-/// Standard output and error taken from one call; what follows is thrown away, and the guest does not notice.
-pub const STDIO_TAKEN: usize = MIB;
 
 /// Bytes of one text of the host's making that quotes the plugin: a trap's detail, a failure's reason.
 pub const QUOTED: usize = 2 * KIB;
@@ -197,9 +211,23 @@ pub const TOKEN_EARLY: Duration = Duration::from_secs(60);
 /// After a failure nobody asks for a token for so long: hundreds of waiting calls would each ask in turn.
 pub const TOKEN_FAILED: Duration = Duration::from_secs(5);
 
+/// The pause doubles with each further failure, up to this: servers that count (Zoho gives ten tokens in ten minutes) would
+/// never be done with us, and a credential that was mended must be taken soon.
+pub const TOKEN_FAILED_MOST: Duration = Duration::from_secs(60);
+
 /// A token that a server does not take, though it should still be good, is replaced at most this often. A server that
 /// answers 401 to everything would have us ask with every request.
 pub const TOKEN_REJECTED: Duration = Duration::from_secs(10);
+
+/// A node that asks for the next refresh token has so long for it, and then another one may ask. More than [`TOKEN`], and
+/// than the store takes to keep the answer: a token that two ask with is taken from both by many servers.
+pub const TOKEN_LEASE: Duration = Duration::from_secs(15);
+
+/// The pause between two looks at whether the node that asks has the next token.
+pub const TOKEN_LOOK: Duration = Duration::from_millis(100);
+
+/// The pause between two tries to keep a token that the store did not take.
+pub const TOKEN_KEEP: Duration = Duration::from_millis(500);
 
 /// Tokens of one credential that are masked in logs and answers: the current ones, and those just replaced.
 pub const KNOWN_TOKENS: usize = 6;

@@ -188,12 +188,12 @@ pub(crate) fn load(engine: &Arc<Inner>, spec: PluginSpec) -> Result<Plugin, Load
     })?;
     let redactor = Redactor::new(secrets(&spec), tokens(&policy));
     let facts = Facts {
-        settings: config::variables(&spec.settings),
-        policy,
+        settings: Arc::new(config::variables(&spec.settings)),
+        policy: Arc::new(policy),
         media_granted: spec.grants.media,
         keyvalue: spec.grants.keyvalue,
         kept: engine.keyvalue.clone(),
-        redactor,
+        redactor: Arc::new(redactor),
         name: spec.name,
         generation: spec.generation,
         secrets: spec.secrets,

@@ -6,17 +6,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 use patchbay_model::desk::{Added, Draft, Entry, Snapshot, Webhook};
 use patchbay_model::event::DeskActivity;
-use patchbay_model::{Attributes, Outcome, Ticket};
+use patchbay_model::{Attributes, Media, Outcome, Ticket, Verdict};
 use secrecy::SecretString;
 
 use crate::call::{Call, HandlerInput};
 use crate::contract::{Answer, Ask, Bound};
 use crate::engine::Inner;
 use crate::grants::Grants;
+use crate::keyvalue::KeyValue;
 use crate::limits::Limits;
 use crate::report::{CallError, Cause, PluginReport};
 use crate::run::run;
-use crate::state::{Facts, Stage};
+use crate::state::{Facts, Instead};
 use crate::stop::Stop;
 
 pub use crate::load::LoadError;
@@ -114,7 +115,10 @@ impl Drop for Generation {
 /// Takes the answer that a question must have.
 macro_rules! expect_answer {
     ($self:ident, $call:ident, $ask:expr, $variant:ident) => {
-        match run(&$self.generation, $ask, $call, None).await? {
+        expect_answer!($self, $call, $ask, $variant, Instead::default())
+    };
+    ($self:ident, $call:ident, $ask:expr, $variant:ident, $instead:expr) => {
+        match run(&$self.generation, $ask, $call, $instead).await? {
             Answer::$variant(value) => Ok(value),
             _ => Err($self.mixed_up($call)),
         }
@@ -154,12 +158,19 @@ impl Plugin {
         expect_answer!(self, call, Ask::Handle(input), Outcome)
     }
 
-    /// Asks the handler, with `stage` in place of the real world.
-    pub(crate) async fn rehearse(&self, input: &HandlerInput, call: &Call, stage: Stage) -> Result<Outcome, CallError> {
-        match run(&self.generation, Ask::Handle(input), call, Some(stage)).await? {
-            Answer::Outcome(outcome) => Ok(outcome),
-            _ => Err(self.mixed_up(call)),
-        }
+    /// As [`handle`](Self::handle), with another place for what the plugin keeps than the engine's: an event's, whose
+    /// writes wait for its commit.
+    ///
+    /// # Errors
+    /// As [`handle`](Self::handle)'s.
+    pub async fn handle_keeping(
+        &self,
+        input: &HandlerInput,
+        call: &Call,
+        kept: Arc<dyn KeyValue>,
+    ) -> Result<Outcome, CallError> {
+        let instead = Instead { kept: Some(kept), stage: None };
+        expect_answer!(self, call, Ask::Handle(input), Outcome, instead)
     }
 
     /// The ticket that an earlier `create_ticket` with this key made, if it made one.
@@ -223,6 +234,15 @@ impl Plugin {
     /// or a report.
     pub async fn receive(&self, webhook: &Webhook, call: &Call) -> Result<Vec<DeskActivity>, CallError> {
         expect_answer!(self, call, Ask::Receive(webhook), Activities)
+    }
+
+    /// Asks the inspector what it finds in a piece of stored media. The host lends it the bytes for the time of the call.
+    ///
+    /// # Errors
+    /// The plugin's own failure, or a report; [`Cause::Host`] where the media cannot be opened, and [`Cause::Answer`] where
+    /// a number of the verdict is none.
+    pub async fn inspect(&self, media: &Media, call: &Call) -> Result<Verdict, CallError> {
+        expect_answer!(self, call, Ask::Inspect(media), Verdict)
     }
 
     /// A contract's adapter gave the answer of another question.

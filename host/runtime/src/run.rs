@@ -22,7 +22,7 @@ use crate::limits;
 use crate::meter::Meter;
 use crate::plugin::Generation;
 use crate::report::{CallError, Cause, PluginReport};
-use crate::state::{Facts, Stage, State};
+use crate::state::{Facts, Instead, State};
 use crate::stop::Stop;
 
 /// How a call ended that gave no answer.
@@ -44,12 +44,12 @@ pub(crate) async fn run(
     generation: &Arc<Generation>,
     ask: Ask<'_>,
     call: &Call,
-    stage: Option<Stage>,
+    instead: Instead,
 ) -> Result<Answer, CallError> {
     let begun = Instant::now();
     let facts = generation.facts();
     let (stdout, stderr) = (Capture::default(), Capture::default());
-    let ended = admit_and_run(generation, ask, call, stage, begun, &stdout, &stderr).await;
+    let ended = admit_and_run(generation, ask, call, instead, begun, &stdout, &stderr).await;
     tell(facts, call, &stdout, &stderr);
 
     let outcome = match &ended {
@@ -95,7 +95,7 @@ async fn admit_and_run(
     generation: &Arc<Generation>,
     ask: Ask<'_>,
     call: &Call,
-    stage: Option<Stage>,
+    instead: Instead,
     begun: Instant,
     stdout: &Capture,
     stderr: &Capture,
@@ -115,7 +115,7 @@ async fn admit_and_run(
 
     let left = allowed.saturating_sub(begun.elapsed());
     let start = generation.bound()?.start(ask, call.desk.as_deref());
-    let state = State::new(generation.facts().clone(), call, stage, stdout, stderr);
+    let state = State::new(generation.facts().clone(), call, instead, stdout, stderr);
     let running = engine.handle()?.spawn(inside(engine.clone(), state, start, slot, left));
     match tokio::time::timeout(left + limits::WALL_GRACE, AbortOnDropHandle::new(running)).await {
         Ok(Ok(ended)) => ended,

@@ -16,10 +16,11 @@ use crate::capabilities::http::{Hooks, Outgoing};
 use crate::capabilities::keyvalue::Overlay;
 use crate::capabilities::logging::Log;
 use crate::capabilities::policy::Policy;
+use crate::capabilities::recorder::Recorder;
 use crate::capabilities::redact::Redactor;
 use crate::capabilities::script::Script;
 use crate::capabilities::stdio::Capture;
-use crate::keyvalue::{KeyValue, NoKeyValue};
+use crate::keyvalue::KeyValue;
 use crate::limits::{self, Limits};
 use crate::media::MediaSource;
 use crate::report::Cause;
@@ -27,30 +28,54 @@ use crate::stop::Stop;
 use crate::wasi;
 
 /// What a generation is, apart from its code.
+#[derive(Clone)]
 pub(crate) struct Facts {
     pub(crate) name: String,
     pub(crate) generation: u64,
-    pub(crate) settings: WasiConfigVariables,
-    pub(crate) policy: Policy,
+    pub(crate) settings: Arc<WasiConfigVariables>,
+    pub(crate) policy: Arc<Policy>,
     pub(crate) media_granted: bool,
     /// What it may keep, bytes of keys and values.
     pub(crate) keyvalue: Option<u64>,
     /// Where it keeps it.
     pub(crate) kept: Arc<dyn KeyValue>,
     pub(crate) secrets: BTreeMap<String, Vec<SecretString>>,
-    pub(crate) redactor: Redactor,
+    pub(crate) redactor: Arc<Redactor>,
     pub(crate) limits: Limits,
     pub(crate) media: Arc<dyn MediaSource>,
     pub(crate) egress: Arc<Egress>,
 }
 
-/// What a call has in place of the real world, in a rehearsal of a golden event. It has no key-values either.
+/// What a call has in place of the real world, in a rehearsal of a golden event.
 #[derive(Clone)]
 pub(crate) struct Stage {
-    /// The golden event's, in place of the generation's.
-    pub(crate) settings: Arc<WasiConfigVariables>,
-    /// In place of the network.
-    pub(crate) script: Arc<Script>,
+    /// In place of the generation's: the golden event's settings, secrets and media, and nothing that was kept.
+    pub(crate) facts: Arc<Facts>,
+    /// What becomes of requests.
+    pub(crate) requests: Requests,
+}
+
+/// What a call has in place of what its generation has.
+#[derive(Clone, Default)]
+pub(crate) struct Instead {
+    pub(crate) stage: Option<Stage>,
+    /// Where it keeps what it remembers.
+    pub(crate) kept: Option<Arc<dyn KeyValue>>,
+}
+
+impl From<Stage> for Instead {
+    fn from(stage: Stage) -> Self {
+        Self { stage: Some(stage), kept: None }
+    }
+}
+
+/// What becomes of the requests of a call that is not like any other.
+#[derive(Clone)]
+pub(crate) enum Requests {
+    /// They are answered by the script, and nothing leaves.
+    Scripted(Arc<Script>),
+    /// They leave, and it is written down what they were answered.
+    Recorded(Arc<Recorder>),
 }
 
 /// What a store holds beside its sandbox.
@@ -63,43 +88,41 @@ pub(crate) struct State {
     pub(crate) limiter: Limiter,
     /// What the plugin has written in this call.
     pub(crate) overlay: Overlay,
-    /// There in a rehearsal of a golden event.
-    pub(crate) stage: Option<Stage>,
     wasi: WasiCtx,
     http: WasiHttpCtx,
 }
 
 impl State {
-    pub(crate) fn new(
-        facts: Arc<Facts>,
-        call: &Call,
-        stage: Option<Stage>,
-        stdout: &Capture,
-        stderr: &Capture,
-    ) -> Self {
+    pub(crate) fn new(facts: Arc<Facts>, call: &Call, instead: Instead, stdout: &Capture, stderr: &Capture) -> Self {
+        let (facts, requests) = match instead.stage {
+            Some(Stage { facts, requests }) => (facts, Some(requests)),
+            None => (facts, None),
+        };
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits::HANDLES);
-        let kept: Arc<dyn KeyValue> = if stage.is_some() { Arc::new(NoKeyValue) } else { facts.kept.clone() };
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(limits::FIELDS);
-        let outgoing = Outgoing::new(facts.clone(), call, stage.as_ref().map(|stage| stage.script.clone()));
+        let outgoing = Outgoing::new(facts.clone(), call, requests);
         Self {
             attempt: call.attempt,
             log: Log::new(call.subject.clone()),
             table,
             limiter: Limiter::new(facts.limits.memory),
-            overlay: Overlay::new(kept, call.mode, outgoing.denials().clone()),
+            overlay: Overlay::new(
+                instead.kept.unwrap_or_else(|| facts.kept.clone()),
+                call.mode,
+                outgoing.denials().clone(),
+            ),
             hooks: Hooks { outgoing },
             wasi: wasi::context(&facts.name, call, stdout, stderr),
             http,
-            stage,
             facts,
         }
     }
 
     /// The settings that the plugin sees.
     pub(crate) fn settings(&self) -> &WasiConfigVariables {
-        self.stage.as_ref().map_or(&self.facts.settings, |stage| &stage.settings)
+        &self.facts.settings
     }
 }
 

@@ -1,8 +1,9 @@
 //! The part of WASI 0.2 that a plugin sees.
 //!
 //! The standard library of most languages imports a dozen interfaces whether it uses them or not. They are all there and
-//! most of them are empty: no arguments, no environment, no files, a closed standard input. Sockets can be imported, and a
-//! call that touches one ends there: the network is `wasi:http` and `uploads`, behind grants.
+//! most of them are empty: no arguments, no environment, no files, a closed standard input. Sockets are there since Python's
+//! library imports them whether it uses them or not, and whoever asks for one is denied it: the network is `wasi:http` and
+//! `uploads`, behind grants.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,14 +16,16 @@ use wasmtime::component::Linker;
 use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
 use wasmtime_wasi::clocks::{HostMonotonicClock, HostWallClock};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
-use wasmtime_wasi::p2::bindings::{cli, filesystem, random};
+use wasmtime_wasi::p2::bindings::sockets::network::LinkOptions;
+use wasmtime_wasi::p2::bindings::{cli, filesystem, random, sockets};
 use wasmtime_wasi::random::WasiRandom;
+use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiView as _};
 use wasmtime_wasi_config::WasiConfig;
 
 use crate::call::Call;
-use crate::capabilities::keyvalue;
 use crate::capabilities::stdio::Capture;
+use crate::capabilities::{keyvalue, lengths};
 use crate::limits;
 use crate::state::State;
 
@@ -40,7 +43,15 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     cli::terminal_stderr::add_to_linker::<State, WasiCli>(linker, State::cli)?;
     filesystem::preopens::add_to_linker::<State, WasiFilesystem>(linker, State::filesystem)?;
     filesystem::types::add_to_linker::<State, WasiFilesystem>(linker, State::filesystem)?;
+    sockets::instance_network::add_to_linker::<State, WasiSockets>(linker, State::sockets)?;
+    sockets::network::add_to_linker::<State, WasiSockets>(linker, &LinkOptions::default(), State::sockets)?;
+    sockets::ip_name_lookup::add_to_linker::<State, WasiSockets>(linker, State::sockets)?;
+    sockets::tcp::add_to_linker::<State, WasiSockets>(linker, State::sockets)?;
+    sockets::tcp_create_socket::add_to_linker::<State, WasiSockets>(linker, State::sockets)?;
+    sockets::udp::add_to_linker::<State, WasiSockets>(linker, State::sockets)?;
+    sockets::udp_create_socket::add_to_linker::<State, WasiSockets>(linker, State::sockets)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+    lengths::link(linker)?;
     wasmtime_wasi_config::add_to_linker(linker, |state: &mut State| WasiConfig::from(state.settings()))?;
     keyvalue::link(linker)
 }
@@ -52,6 +63,7 @@ pub(crate) fn context(plugin: &str, call: &Call, stdout: &Capture, stderr: &Capt
         .stdout(stdout.clone())
         .stderr(stderr.clone())
         .max_random_size(limits::RANDOM)
+        // Checked before a socket is made or a name is looked up: there are none.
         .allow_ip_name_lookup(false)
         .allow_tcp(false)
         .allow_udp(false);

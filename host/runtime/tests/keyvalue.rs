@@ -26,6 +26,8 @@ struct InMemory {
     /// How often it was written to.
     writes: Mutex<usize>,
     away: AtomicBool,
+    /// What another call writes just before the next one.
+    before_writing: Mutex<Option<Bytes>>,
 }
 
 impl InMemory {
@@ -50,8 +52,17 @@ impl KeyValue for InMemory {
         Ok(self.of(plugin).into_keys().collect())
     }
 
+    async fn used(&self, plugin: &str) -> Result<u64, KeyValueError> {
+        self.there()?;
+        Ok(self.of(plugin).iter().map(|(key, value)| (key.len() + value.len()) as u64).sum())
+    }
+
     async fn write(&self, plugin: &str, writes: Vec<(String, Option<Bytes>)>, quota: u64) -> Result<(), KeyValueError> {
         self.there()?;
+        if let Some(value) = self.before_writing.lock().unwrap().take() {
+            self.kept.lock().unwrap().entry(plugin.to_owned()).or_default().insert("other".to_owned(), value);
+        }
+        let before = self.used(plugin).await?;
         let mut after = self.of(plugin);
         for (key, value) in writes {
             match value {
@@ -60,7 +71,7 @@ impl KeyValue for InMemory {
             };
         }
         let would_be = after.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum();
-        if would_be > quota {
+        if would_be > quota.max(before) {
             return Err(KeyValueError::Full { would_be, quota });
         }
         self.kept.lock().unwrap().insert(plugin.to_owned(), after);
@@ -163,16 +174,40 @@ async fn more_than_granted_is_refused_with_the_line_to_write() {
     // What can never fit, the plugin is told itself.
     let said = say(&plugin, &["long 1 600", "long 2 600", "long 1 500"]).await;
     assert_eq!((said[0].as_str(), said[2].as_str()), ("set", "set"));
-    for part in ["would keep 1203 bytes and is granted 1000", "[plugins.one.grants]", "keyvalue = \\\"1MiB\\\""] {
+    for part in
+        ["keeps 0 bytes, would keep 1203, and is granted 1000", "[plugins.one.grants]", "keyvalue = \\\"1MiB\\\""]
+    {
         assert!(said[1].contains(part), "{}", said[1]);
     }
     assert_eq!(house.kept.of("one")["k"].len(), 500);
-    // What does not fit beside what is kept shows when the call is over.
+    // So does what does not fit beside what is kept, and the call goes on.
+    let said = say(&plugin, &["long 3 600", "set a 1"]).await;
+    assert!(said[0].contains("keeps 501 bytes, would keep 1104, and is granted 1000"), "{}", said[0]);
+    assert_eq!((said[1].as_str(), house.kept.of("one").len()), ("set", 2));
+    // What takes another's place counts for what it adds, also where it is removed first.
+    let said = say(&plugin, &["long 1 998", "long 1 997", "delete a", "long 1 999", "long 1 1000"]).await;
+    assert!(said[0].contains("would keep 1001"), "{}", said[0]);
+    assert_eq!(said[1..4], ["set", "deleted", "set"]);
+    assert!(said[4].contains("would keep 1001"), "{}", said[4]);
+    assert_eq!(house.kept.of("one").into_values().map(|value| value.len()).collect::<Vec<_>>(), [999]);
+    // Where the quota has been lowered, what is there may shrink.
+    let less = house.plugin("one", 100).await;
+    let said = say(&less, &["long 1 999", "set a 1", "long 1 500", "long 1 1000"]).await;
+    assert_eq!((said[0].as_str(), said[2].as_str()), ("set", "set"));
+    assert!(said[1].contains("keeps 1000 bytes, would keep 1002"), "{}", said[1]);
+    assert!(said[3].contains("would keep 1001"), "{}", said[3]);
+    assert_eq!(house.kept.of("one")["k"].len(), 500);
+}
+
+#[tokio::test]
+async fn two_calls_at_once_find_out_at_the_end() {
+    let house = House::new();
+    let plugin = house.plugin("one", 1000).await;
+    // The other one writes after this one has looked.
+    house.kept.before_writing.lock().unwrap().replace(Bytes::from(vec![b'v'; 700]));
     let failure = failed(&plugin, &["long 3 600"]).await;
     assert!(matches!(&failure, Failure::Permanent { reason } if reason.contains("keyvalue = \"1MiB\"")), "{failure:?}");
-    assert_eq!(house.kept.of("one").len(), 1);
-    say(&plugin, &["delete k", "long 3 600"]).await;
-    assert_eq!(house.kept.of("one")["kkk"].len(), 600);
+    assert_eq!(house.kept.of("one").keys().collect::<Vec<_>>(), ["other"]);
 }
 
 #[tokio::test]

@@ -101,6 +101,7 @@ async fn asset(Path(name): Path<String>) -> Response {
         "phone.css" => ("text/css", include_str!("pages/phone.css")),
         "desk.css" => ("text/css", include_str!("pages/desk.css")),
         "common.js" => ("text/javascript", include_str!("pages/common.js")),
+        "bubbles.js" => ("text/javascript", include_str!("pages/bubbles.js")),
         "phone.js" => ("text/javascript", include_str!("pages/phone.js")),
         "desk.js" => ("text/javascript", include_str!("pages/desk.js")),
         "icon.svg" => ("image/svg+xml", include_str!("pages/icon.svg")),

@@ -329,7 +329,16 @@ async fn odd_bodies_are_signed_as_they_are_and_the_pages_are_there() {
         .unwrap();
     assert_eq!(answer["status"], 200);
     assert_eq!(world.receiver.all("whatsapp")[0].body.as_ref(), b"{ not json");
-    for path in ["", "phone", "desk", "assets/phone.js", "assets/phone.css", "assets/desk.js", "assets/icon.svg"] {
+    for path in [
+        "",
+        "phone",
+        "desk",
+        "assets/phone.js",
+        "assets/bubbles.js",
+        "assets/phone.css",
+        "assets/desk.js",
+        "assets/icon.svg",
+    ] {
         let page = world.http.get(format!("{}/{path}", world.simulator.url())).send().await.unwrap();
         assert_eq!(page.status(), 200, "{path}");
         assert!(page.text().await.unwrap().len() > 100, "{path}");

@@ -3,18 +3,20 @@
 import { open } from 'wasi:keyvalue/store@0.2.0-draft';
 
 import { Failure } from '../failure.js';
+import { bytes } from './plain.js';
 
 /** The only bucket there is. */
 const BUCKET = 'default';
 
 export const context = {
-  /** Values are text here; what a call writes is kept when it has answered, and lost when it has not. */
+  /** What a call writes is kept when it has answered, and lost when it has not. */
   store: {
     get(key) {
       const value = use((bucket) => bucket.get(key));
       return value === undefined ? undefined : new TextDecoder().decode(value);
     },
-    set: (key, value) => use((bucket) => bucket.set(key, new TextEncoder().encode(value))),
+    getBytes: (key) => use((bucket) => bucket.get(key)),
+    set: (key, value) => use((bucket) => bucket.set(key, bytes(value))),
     delete: (key) => use((bucket) => bucket.delete(key)),
     has: (key) => use((bucket) => bucket.exists(key)),
     keys() {

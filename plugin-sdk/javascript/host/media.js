@@ -32,7 +32,7 @@ export function reader(blob) {
     read,
     all() {
       const whole = new Uint8Array(Number(blob.size()));
-      for (let at = 0; at < whole.length; ) {
+      for (let at = 0; at < whole.length;) {
         const piece = read(at, PIECE);
         if (piece.length === 0) return whole.subarray(0, at);
         whole.set(piece, at);

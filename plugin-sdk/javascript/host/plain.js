@@ -28,4 +28,5 @@ export const context = {
   },
 };
 
-const bytes = (data) => (typeof data === 'string' ? new TextEncoder().encode(data) : data);
+/** Bytes as they are, text as UTF-8. */
+export const bytes = (data) => (typeof data === 'string' ? new TextEncoder().encode(data) : data);

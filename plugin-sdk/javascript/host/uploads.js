@@ -3,6 +3,7 @@
 import { send } from 'patchbay:plugin/uploads@0.2.0';
 
 import { Failure } from '../failure.js';
+import { host } from '../http.js';
 
 export const context = {
   /**
@@ -14,7 +15,7 @@ export const context = {
       const answer = send({ method, url, headers: Object.entries(headers), body: body.map(part) });
       return new Response(answer.body, { status: answer.status, headers: answer.headers });
     } catch (error) {
-      throw Failure.retry(`the upload was not answered: ${error.payload ?? error}`);
+      throw Failure.retry(`${host(url)} did not answer: ${error.payload ?? error}`);
     }
   },
 };

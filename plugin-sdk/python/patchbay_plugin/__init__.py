@@ -11,6 +11,6 @@ the roles: `patchbay_plugin.handler`, `patchbay_plugin.desk`, `patchbay_plugin.i
 """
 
 from .failure import Failure
-from .event import attribute, message_of, text_of, ticket_in
+from .event import attribute, display_name, message_of, text_of, ticket_in
 
-__all__ = ["Failure", "attribute", "message_of", "text_of", "ticket_in"]
+__all__ = ["Failure", "attribute", "display_name", "message_of", "text_of", "ticket_in"]

@@ -9,6 +9,7 @@ from .types import (
     Content_Text,
     Conversation,
     Event,
+    Media,
     Message,
     Ticket,
 )
@@ -30,6 +31,19 @@ def text_of(event: Event) -> str | None:
     if isinstance(content, Content_Choice):
         return content.value.title
     return None
+
+
+#: Endings of file names that are not what stands in the media type.
+ENDINGS = {"image/jpeg": "jpg", "audio/mpeg": "mp3", "text/plain": "txt", "video/3gpp": "3gp"}
+
+
+def display_name(media: Media) -> str:
+    """The name to show for a file: the sender's, or one made of its kind."""
+    if media.file_name is not None:
+        return media.file_name
+    subtype = media.mime.rpartition("/")[2]
+    short = subtype if len(subtype) <= 4 and subtype.isascii() and subtype.isalnum() else "bin"
+    return f"{media.kind.name.lower()}.{ENDINGS.get(media.mime, short)}"
 
 
 def attribute(conversation: Conversation, key: str) -> str | None:

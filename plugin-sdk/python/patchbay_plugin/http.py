@@ -28,13 +28,22 @@ class Request:
 
 
 @dataclass
+class Stored:
+    """A part of an upload's body: the bytes of stored media, by its id, as they are or in standard base64."""
+
+    media: str
+    base64: bool = False
+
+
+@dataclass
 class Response:
-    """What was answered; header names are lower-case."""
+    """What was answered; header names are lower-case. `at` is when, in seconds since the epoch."""
 
     status: int
     headers: list[tuple[str, str]] = field(default_factory=list)
     body: bytes = b""
     url: str = ""
+    at: float = 0
 
     def header(self, name: str) -> str | None:
         """The first header of this name."""
@@ -51,7 +60,7 @@ class Response:
         except ValueError:
             raise Failure.permanent(f"{host(self.url)} did not answer with JSON") from None
 
-    def check(self, now: float = 0) -> Response:
+    def check(self) -> Response:
         """Gives a response of status 2xx back; raises the failure that another status means."""
         if 200 <= self.status < 300:
             return self
@@ -59,7 +68,7 @@ class Response:
             raise Failure.permanent(self.text())
         reason = f"{host(self.url)} answered {self.status}"
         if self.status in AGAIN or self.status >= 500:
-            raise Failure.retry(reason, retry_after(self.header("retry-after"), now))
+            raise Failure.retry(reason, retry_after(self.header("retry-after"), self.at))
         if self.status in (401, 403):
             raise Failure.credential(reason)
         raise Failure.permanent(reason)
@@ -85,28 +94,32 @@ class Http:
         timeout: float | None = None,
     ) -> Response:
         """Asks, and gives the answer of whatever status."""
-        if query:
-            url = f"{url}{'&' if '?' in url else '?'}{urlencode(query)}"
+        url = with_query(url, query)
         fields = [(name.lower(), value) for name, value in (headers or {}).items()]
         if json_body is not None:
             body = json.dumps(json_body)
             fields.append(("content-type", "application/json"))
         raw = body.encode() if isinstance(body, str) else body
         answer = self._send(Request(method.upper(), url, fields, raw, timeout))
-        answer.url = url
+        answer.url, answer.at = url, self._now()
         return answer
 
     def get(self, url: str, **options: Any) -> Response:
         """Asks with GET; raises the failure that a status other than 2xx means."""
-        return self.request("GET", url, **options).check(self._now())
+        return self.request("GET", url, **options).check()
 
     def post(self, url: str, **options: Any) -> Response:
         """Asks with POST; raises the failure that a status other than 2xx means."""
-        return self.request("POST", url, **options).check(self._now())
+        return self.request("POST", url, **options).check()
 
     def put(self, url: str, **options: Any) -> Response:
         """Asks with PUT; raises the failure that a status other than 2xx means."""
-        return self.request("PUT", url, **options).check(self._now())
+        return self.request("PUT", url, **options).check()
+
+
+def with_query(url: str, query: Mapping[str, Any] | None) -> str:
+    """A URL with these parameters, percent-encoded."""
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(query)}" if query else url
 
 
 def host(url: str) -> str:

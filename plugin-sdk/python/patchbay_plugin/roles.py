@@ -30,6 +30,9 @@ ROLES = {
 def role(plugin: type, name: str, context: Any, given: Callable[[Any], Any] = lambda value: value) -> type:
     """The class that exports one role: each method calls the plugin's own, with settings and context."""
     its = plugin()
+    missing = [method for method in ROLES[name] if not callable(getattr(its, method, None))]
+    if missing:
+        raise TypeError(f"class {name} of the plugin has no method {', '.join(missing)}")
     methods = {method: export(getattr(its, method), context, given) for method in ROLES[name]}
     return type(name, (), methods)
 

@@ -8,12 +8,13 @@ use crate::host::Host;
 
 /// Keys and values of this plugin's own, from [`Context::store`](crate::Context::store).
 ///
-/// What a call writes, it reads back at once; everybody else sees it when the call has answered without a failure, all of
-/// it together. A call that breaks off or fails leaves nothing, and a rehearsal (a shadow run, a test) leaves nothing.
+/// What a call writes, it reads back at once. What a handler writes is kept in the one write that ends the event, or not at
+/// all: an event that is asked about again, after a failure or a crash, has kept nothing. A value that was read and then
+/// written has not been written by anybody else in between; otherwise the event is asked about again. So `n + 1` counts.
 ///
-/// A call may be made again after its writes were kept, and two calls may run at the same time, the later one winning: a
-/// counter is better kept as one key for each thing that is counted. A key has 1 to 512 bytes, a value 256 KiB at the
-/// most, and a call may write 256 keys.
+/// What a desk or an inspector writes is kept when the call has answered without a failure, all of it together; the call may
+/// be made again after that, and of two calls at the same time the later write stays. A rehearsal (a shadow run, a test)
+/// leaves nothing. A key has 1 to 512 bytes, a value 256 KiB at the most, and a call may write 256 keys.
 #[derive(Clone, Copy, Debug)]
 pub struct Store<'a> {
     host: &'a Host,
@@ -51,8 +52,8 @@ impl<'a> Store<'a> {
     /// Sets the value of a key.
     ///
     /// # Errors
-    /// [`Failure::Permanent`] if it is more than the host takes: trying again does not make it less. Whether it all fits
-    /// into what the operator granted shows when the call has answered; the call then fails for the same reason.
+    /// [`Failure::Permanent`] if it is more than the host takes, or than the operator granted beside what is kept: trying
+    /// again does not make it less.
     pub fn set(self, key: &str, value: impl AsRef<[u8]>) -> Result<(), Failure> {
         self.host.keep(key, value.as_ref()).map_err(unwritten)
     }

@@ -1,6 +1,5 @@
 //! Why a registry did not do what was asked of it.
 
-use http::StatusCode;
 use serde::Deserialize;
 
 use super::login::{LoginError, PASSWORD_VARIABLE, USER_VARIABLE};
@@ -47,16 +46,24 @@ pub enum RegistryError {
     #[error("{0} is not there; check the name, or push it first: patchbay plugin push FILE oci:{0}")]
     Absent(String),
     /// It answers something else.
-    #[error("the registry {host} answers {status} where {what} was asked for: {said}")]
+    #[error("the registry {host} answers {answer} where {what} was asked for: {said}")]
     Answer {
         /// The registry.
         host: String,
-        /// The answer's status.
-        status: StatusCode,
+        /// The answer's status or code.
+        answer: String,
         /// What was asked for.
         what: &'static str,
         /// Its own words.
         said: String,
+    },
+    /// It does not keep to the distribution specification.
+    #[error("the registry {host} does not answer as a registry does: {what}")]
+    Strange {
+        /// The registry.
+        host: String,
+        /// What it does.
+        what: String,
     },
     /// It sends too much.
     #[error("the registry {host} sends more than {most} bytes for {what}, which is not taken")]

@@ -11,8 +11,8 @@ use crate::manifest::Manifest;
 /// The manifest of an image.
 pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// What is asked for when a manifest is fetched; an index only to say so when it is one.
-pub(super) const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, \
-     application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.index.v1+json";
+pub(super) const ACCEPT: [&str; 3] =
+    [MANIFEST, "application/vnd.docker.distribution.manifest.v2+json", "application/vnd.oci.image.index.v1+json"];
 /// The configuration of a WebAssembly image.
 const WASM_CONFIG: &str = "application/vnd.wasm.config.v0+json";
 /// A component.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use http::HeaderValue;
+use oci_client::secrets::RegistryAuth;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
@@ -128,22 +128,14 @@ impl Login {
         Ok(Some(Self::new(pair.0, SecretString::from(pair.1))))
     }
 
-    /// As a header (RFC 7617).
-    pub(super) fn basic(&self) -> Option<HeaderValue> {
-        let pair = Zeroizing::new(format!("{}:{}", self.user, self.password.expose_secret()));
-        sensitive("Basic", &BASE64_STANDARD.encode(pair.as_bytes()))
+    /// As the library wants to have it.
+    pub(super) fn for_registry(&self) -> RegistryAuth {
+        RegistryAuth::Basic(self.user.clone(), self.password.expose_secret().to_owned())
     }
 }
 
 fn helped(host: &str, helper: &str) -> String {
     format!("the password of {host} is kept by `docker-credential-{helper}`, which is not asked here")
-}
-
-/// A header that nobody prints.
-pub(super) fn sensitive(scheme: &str, value: &str) -> Option<HeaderValue> {
-    let mut header = HeaderValue::from_str(&format!("{scheme} {value}")).ok()?;
-    header.set_sensitive(true);
-    Some(header)
 }
 
 #[cfg(test)]
@@ -177,6 +169,6 @@ mod tests {
         let said = found("{\n\"auths\": hunter2", "ghcr.io").unwrap_err();
         assert!(said.contains("line 2") && !said.contains("hunter2"), "{said}");
         let login = Login::new("ada", SecretString::from("hunter2"));
-        assert!(!format!("{login:?} {:?}", login.basic()).contains("hunter2"));
+        assert!(!format!("{login:?} {:?}", login.for_registry()).contains("hunter2"));
     }
 }

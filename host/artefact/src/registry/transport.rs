@@ -1,45 +1,56 @@
-//! Requests to one registry: who asks (Basic, or a token of the distribution specification's own kind), how long an answer may
-//! take, and how much of it is taken. A registry is not trusted: every body is bounded, and its words are cleaned.
+//! Requests to one repository: `oci-client` asks, and here is bounded, held against digests and put into words what it gives.
+//!
+//! A blob is read in pieces, and no more of it than its manifest says. A manifest, a token or an error's body is read whole by
+//! the library before anybody here can look at its size: a process that must not run out of memory has another one pull.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, StatusCode};
-use reqwest::{Client, RequestBuilder, Response, redirect};
-use serde::Deserialize;
-use url::Url;
-use zeroize::Zeroizing;
+use bytes::Bytes;
+use futures::{StreamExt as _, stream};
+use http::{HeaderValue, StatusCode};
+use oci_client::client::{ClientConfig, ClientProtocol};
+use oci_client::errors::{DigestError, OciDistributionError, OciErrorCode};
+use oci_client::secrets::RegistryAuth;
+use oci_client::{Client, RegistryOperation};
 
 use super::error::{RegistryError, words};
-use super::login::{Login, sensitive};
+use super::login::Login;
+use super::{Progress, layout};
+use crate::digest::Digest;
 use crate::source::Reference;
 
 /// Until a connection stands.
 const CONNECT: Duration = Duration::from_secs(10);
 /// Between two pieces of an answer.
 const SILENCE: Duration = Duration::from_secs(30);
-/// For a whole request: the largest component at 1 Mbit/s takes nine minutes.
+/// For one thing that is fetched or put: the largest component at 1 Mbit/s takes nine minutes.
 const WHOLE: Duration = Duration::from_secs(15 * 60);
-/// As many redirects as browsers follow in practice; registries send blobs from elsewhere by one.
-const REDIRECTS: usize = 5;
-/// The most bytes of a token's answer and of an error's body.
-const WORDS_MOST: u64 = 64 << 10;
+/// The largest manifest: what the distribution specification has registries take.
+const MANIFEST_MOST: u64 = 4 << 20;
+/// The bytes of one piece of an upload, between two steps of a progress bar.
+const PIECE: usize = 64 << 10;
 
 /// What is done in a repository.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
     Pull,
     Push,
 }
 
 impl Access {
-    /// As the token specification has it.
-    fn actions(self) -> &'static str {
+    fn operation(self) -> RegistryOperation {
         match self {
-            Self::Pull => "pull",
-            Self::Push => "pull,push",
+            Self::Pull => RegistryOperation::Pull,
+            Self::Push => RegistryOperation::Push,
+        }
+    }
+
+    /// `pull from acme/router`
+    fn of(self, repository: &str) -> String {
+        match self {
+            Self::Pull => format!("pull from {repository}"),
+            Self::Push => format!("push to {repository}"),
         }
     }
 }
@@ -49,172 +60,224 @@ pub(super) struct Transport {
     client: Client,
     pub(super) host: String,
     repository: String,
-    base: Url,
     login: Option<Login>,
-    headers: Mutex<BTreeMap<Access, HeaderValue>>,
+    tls: bool,
 }
 
 impl Transport {
     pub(super) fn new(reference: &Reference, login: Option<Login>, plain_http: bool) -> Result<Self, RegistryError> {
-        let host = reference.host().to_owned();
-        let unusable = |reason: String| RegistryError::Unreachable { host: host.clone(), reason };
-        let scheme = if plain_http || reference.is_loopback() { "http" } else { "https" };
-        // Docker's own registry has another name than the one that people write.
-        let name = if host == "docker.io" { "registry-1.docker.io" } else { &host };
-        let base = Url::parse(&format!("{scheme}://{name}/v2/{}/", reference.repository()));
-        let base = base.map_err(|error| unusable(error.to_string()))?;
-        let redirects = redirect::Policy::custom(|attempt| {
-            let from_tls = attempt.previous().iter().any(|url| url.scheme() == "https");
-            if attempt.previous().len() > REDIRECTS || (from_tls && attempt.url().scheme() != "https") {
-                attempt.stop()
-            } else {
-                attempt.follow()
+        let (host, repository) = (reference.host().to_owned(), reference.repository().to_owned());
+        let tls = !plain_http && !reference.is_loopback();
+        let config = ClientConfig {
+            protocol: if tls { ClientProtocol::Https } else { ClientProtocol::Http },
+            // One request for each blob: what every registry takes, and what can be told of as it goes.
+            use_monolithic_push: true,
+            connect_timeout: Some(CONNECT),
+            read_timeout: Some(SILENCE),
+            user_agent: concat!("patchbay/", env!("CARGO_PKG_VERSION")),
+            ..ClientConfig::default()
+        };
+        let client = Client::try_from(config).map_err(|error| RegistryError::Unreachable {
+            host: host.clone(),
+            reason: format!("no connection can be made from here ({error})"),
+        })?;
+        Ok(Self { client, host, repository, login, tls })
+    }
+
+    /// Says who asks, where the registry wants to know. Everything else is asked after this.
+    pub(super) async fn introduce(&self, access: Access) -> Result<(), RegistryError> {
+        let (place, login) = (self.place(""), self.login());
+        let token = self.client.auth(&place, &login, access.operation());
+        let token = self.within(access, "a token", token).await?;
+        // The library takes it that every token can be sent back.
+        match token.map(|token| HeaderValue::from_str(&format!("Bearer {token}"))) {
+            Some(Err(_)) => Err(self.strange("its token cannot be sent")),
+            _ => Ok(()),
+        }
+    }
+
+    /// The manifest of this tag or digest; `None` when there is none.
+    pub(super) async fn manifest(&self, name: &str) -> Result<Option<Vec<u8>>, RegistryError> {
+        let (place, login) = (self.place(name), self.login());
+        let manifest = self.client.pull_manifest_raw(&place, &login, &layout::ACCEPT);
+        let what = "a manifest";
+        match self.timed(manifest).await? {
+            Ok((bytes, _)) if bytes.len() as u64 > MANIFEST_MOST => Err(self.large(what, MANIFEST_MOST)),
+            Ok((bytes, _)) => Ok(Some(bytes.to_vec())),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(self.failed(Access::Pull, what, error)),
+        }
+    }
+
+    /// A blob of this digest and size; `progress` is told of every piece.
+    pub(super) async fn blob(
+        &self,
+        digest: &Digest,
+        size: u64,
+        what: &'static str,
+        progress: &Progress,
+    ) -> Result<Vec<u8>, RegistryError> {
+        let (place, digest) = (self.place(""), digest.to_string());
+        let read = async {
+            let mut blob = self.client.pull_blob_stream(&place, digest.as_str()).await?;
+            if blob.content_length.is_some_and(|length| length > size) {
+                return Ok(None);
             }
-        });
-        let client = Client::builder()
-            .connect_timeout(CONNECT)
-            .read_timeout(SILENCE)
-            .timeout(WHOLE)
-            .redirect(redirects)
-            .user_agent(concat!("patchbay/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| unusable(error.to_string()))?;
-        let repository = reference.repository().to_owned();
-        Ok(Self { client, host, repository, base, login, headers: Mutex::default() })
+            let mut bytes = Vec::new();
+            // The last step holds what came against the digest.
+            while let Some(piece) = blob.next().await {
+                let piece = piece?;
+                if (bytes.len() + piece.len()) as u64 > size {
+                    return Ok(None);
+                }
+                bytes.extend_from_slice(&piece);
+                progress(piece.len() as u64);
+            }
+            Ok(Some(bytes))
+        };
+        self.within(Access::Pull, what, read).await?.ok_or_else(|| self.large(what, size))
     }
 
-    pub(super) fn client(&self) -> &Client {
-        &self.client
+    /// Uploads a blob unless it is there.
+    pub(super) async fn put_blob(&self, content: Bytes, progress: &Progress) -> Result<(), RegistryError> {
+        let (place, digest, size) = (self.place(""), Digest::of(&content).to_string(), content.len() as u64);
+        let what = "an upload";
+        if self.within(Access::Push, what, self.client.blob_exists(&place, &digest)).await? {
+            progress(size);
+            return Ok(());
+        }
+        let pieces = pieces(content, Arc::clone(progress));
+        let put = self.client.push_blob_stream(&place, pieces, &digest, Some(size));
+        self.within(Access::Push, what, put).await.map(drop)
     }
 
-    /// An address below the repository, or one that the registry gave.
-    pub(super) fn url(&self, path: &str) -> Result<Url, RegistryError> {
-        self.base.join(path).map_err(|error| self.unreachable(format!("it names an address that is none ({error})")))
+    /// Puts a manifest under a tag.
+    pub(super) async fn put_manifest(&self, tag: &str, manifest: Vec<u8>) -> Result<Digest, RegistryError> {
+        let (place, digest) = (self.place(tag), Digest::of(&manifest));
+        let put = self.client.push_manifest_raw(&place, manifest, HeaderValue::from_static(layout::MANIFEST));
+        self.within(Access::Push, "a manifest", put).await?;
+        Ok(digest)
     }
 
-    /// Sends a request, and once more when the registry wants to know who asks.
-    pub(super) async fn send(
+    /// The repository with a tag or a digest, as the library wants to have it.
+    fn place(&self, name: &str) -> oci_client::Reference {
+        let (host, repository, name) = (self.host.clone(), self.repository.clone(), name.to_owned());
+        if name.contains(':') {
+            oci_client::Reference::with_digest(host, repository, name)
+        } else {
+            oci_client::Reference::with_tag(host, repository, name)
+        }
+    }
+
+    fn login(&self) -> RegistryAuth {
+        self.login.as_ref().map_or(RegistryAuth::Anonymous, Login::for_registry)
+    }
+
+    async fn within<T>(
         &self,
         access: Access,
-        request: impl Fn() -> RequestBuilder + Send,
-    ) -> Result<Response, RegistryError> {
-        let answer = self.once(access, request()).await?;
-        if answer.status() != StatusCode::UNAUTHORIZED {
-            return Ok(answer);
-        }
-        let header = self.introduce(access, answer.headers()).await?;
-        self.headers.lock().unwrap_or_else(PoisonError::into_inner).insert(access, header);
-        let answer = self.once(access, request()).await?;
-        if matches!(answer.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            return Err(self.denied(access, answer).await);
-        }
-        Ok(answer)
-    }
-
-    async fn once(&self, access: Access, request: RequestBuilder) -> Result<Response, RegistryError> {
-        let mut request = request.build().map_err(|error| self.failed(error))?;
-        // A registry may send an upload elsewhere: nobody there learns who we are.
-        if request.url().origin() == self.base.origin() {
-            let header = self.headers.lock().unwrap_or_else(PoisonError::into_inner).get(&access).cloned();
-            if let Some(header) = header {
-                request.headers_mut().insert(AUTHORIZATION, header);
-            }
-        }
-        self.client.execute(request).await.map_err(|error| self.failed(error))
-    }
-
-    /// What to say to a registry that wants to know who asks.
-    async fn introduce(&self, access: Access, headers: &HeaderMap) -> Result<HeaderValue, RegistryError> {
-        let challenges: Vec<Challenge> = headers
-            .get_all(WWW_AUTHENTICATE)
-            .iter()
-            .filter_map(|value| Challenge::parse(value.to_str().ok()?))
-            .collect();
-        let anonymous = || RegistryError::Anonymous { host: self.host.clone() };
-        let basic = self.login.as_ref().and_then(Login::basic);
-        let Some(bearer) = challenges.iter().find(|challenge| challenge.scheme == "bearer") else {
-            return basic.ok_or_else(anonymous);
-        };
-        let realm = bearer.parameters.get("realm").and_then(|realm| Url::parse(realm).ok());
-        // A registry on plain HTTP, on this machine, has its tokens from there too.
-        let realm = realm.filter(|realm| realm.scheme() == "https" || realm.scheme() == self.base.scheme());
-        let realm = realm.ok_or_else(|| self.unreachable("it names no good address for a token".into()))?;
-        let scope = format!("repository:{}:{}", self.repository, access.actions());
-        let mut query = vec![("scope", scope.as_str())];
-        if let Some(service) = bearer.parameters.get("service") {
-            query.push(("service", service));
-        }
-        let mut request = self.client.get(realm).query(&query);
-        if let Some(basic) = basic {
-            request = request.header(AUTHORIZATION, basic);
-        }
-        let answer = request.send().await.map_err(|error| self.failed(error))?;
-        match answer.status() {
-            StatusCode::OK => {}
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Err(self.denied(access, answer).await),
-            _ => return Err(self.refused("a token", answer).await),
-        }
-        let body = Zeroizing::new(self.body(answer, WORDS_MOST, "a token", |_| ()).await?);
-        let token: Token = serde_json::from_slice(&body).map_err(|_| self.unreachable("its token is none".into()))?;
-        let token = token.token.or(token.access_token).map(Zeroizing::new);
-        token.and_then(|token| sensitive("Bearer", &token)).ok_or_else(|| self.unreachable("its token is none".into()))
-    }
-
-    async fn denied(&self, access: Access, answer: Response) -> RegistryError {
-        let Some(login) = &self.login else { return RegistryError::Anonymous { host: self.host.clone() } };
-        let body = self.body(answer, WORDS_MOST, "an error", |_| ()).await.unwrap_or_default();
-        let what = match access {
-            Access::Pull => format!("pull from {}", self.repository),
-            Access::Push => format!("push to {}", self.repository),
-        };
-        RegistryError::Denied { host: self.host.clone(), user: login.user.clone(), what, said: words(&body) }
-    }
-
-    /// For an answer with another status than what was asked for has.
-    pub(super) async fn refused(&self, what: &'static str, answer: Response) -> RegistryError {
-        let status = answer.status();
-        let body = self.body(answer, WORDS_MOST, "an error", |_| ()).await.unwrap_or_default();
-        RegistryError::Answer { host: self.host.clone(), status, what, said: words(&body) }
-    }
-
-    /// A body of at most so many bytes; `progress` is told of every piece.
-    pub(super) async fn body(
-        &self,
-        mut answer: Response,
-        most: u64,
         what: &'static str,
-        progress: impl Fn(u64) + Send,
-    ) -> Result<Vec<u8>, RegistryError> {
-        let large = || RegistryError::Large { host: self.host.clone(), what, most };
-        if answer.content_length().is_some_and(|length| length > most) {
-            return Err(large());
-        }
-        let mut body = Vec::new();
-        while let Some(piece) = answer.chunk().await.map_err(|error| self.failed(error))? {
-            if (body.len() + piece.len()) as u64 > most {
-                return Err(large());
+        asked: impl Future<Output = Result<T, OciDistributionError>> + Send,
+    ) -> Result<T, RegistryError> {
+        self.timed(asked).await?.map_err(|error| self.failed(access, what, error))
+    }
+
+    async fn timed<T>(&self, asked: impl Future<Output = T> + Send) -> Result<T, RegistryError> {
+        let minutes = WHOLE.as_secs() / 60;
+        let late = |_| self.unreachable(format!("it took longer than {minutes} minutes"));
+        tokio::time::timeout(WHOLE, asked).await.map_err(late)
+    }
+
+    /// In our words. Addresses stay out of them: they may hold the key of a signed link.
+    fn failed(&self, access: Access, what: &'static str, error: OciDistributionError) -> RegistryError {
+        match error {
+            OciDistributionError::UnauthorizedError { .. } => self.denied(access, String::new()),
+            OciDistributionError::AuthenticationFailure(said) => self.denied(access, said),
+            OciDistributionError::RegistryError { envelope, .. } => {
+                let is_denial = |code: &OciErrorCode| matches!(code, OciErrorCode::Unauthorized | OciErrorCode::Denied);
+                let denied = envelope.errors.iter().any(|error| is_denial(&error.code));
+                let code = envelope.errors.first().and_then(|error| serde_json::to_value(&error.code).ok());
+                let code = code.and_then(|code| code.as_str().map(str::to_owned));
+                let said = serde_json::to_string(&envelope).unwrap_or_default();
+                if denied { self.denied(access, said) } else { self.refused(code.unwrap_or_default(), what, &said) }
             }
-            body.extend_from_slice(&piece);
-            progress(piece.len() as u64);
+            OciDistributionError::ServerError { code: 401 | 403, message, .. } => self.denied(access, message),
+            OciDistributionError::ServerError { code, message, .. } => {
+                let status = StatusCode::from_u16(code).map(|status| status.to_string());
+                self.refused(status.unwrap_or_else(|_| code.to_string()), what, &message)
+            }
+            OciDistributionError::RequestError(error) => match error.status() {
+                Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => self.denied(access, String::new()),
+                Some(status) => self.refused(status.to_string(), what, ""),
+                None => self.unsent(error),
+            },
+            OciDistributionError::DigestError(error) => self.changed(&error),
+            OciDistributionError::IoError(error) => match error.into_inner().map(|inner| inner.downcast()) {
+                Some(Ok(digest)) => self.changed(&digest),
+                Some(Err(other)) => match other.downcast::<reqwest::Error>() {
+                    Ok(error) => self.unsent(*error),
+                    Err(other) => self.strange(&other.to_string()),
+                },
+                None => self.unreachable("the connection broke off".into()),
+            },
+            OciDistributionError::RegistryNoLocationError => self.strange("it names no place for an upload"),
+            OciDistributionError::UrlParseError(_) => self.strange("it names a place for an upload that is no address"),
+            OciDistributionError::RegistryTokenDecodeError(_) => self.strange("its token is none"),
+            other => self.strange(&other.to_string()),
         }
-        Ok(body)
+    }
+
+    fn denied(&self, access: Access, said: String) -> RegistryError {
+        let host = self.host.clone();
+        match &self.login {
+            None => RegistryError::Anonymous { host },
+            Some(login) => {
+                let (user, what) = (login.user.clone(), access.of(&self.repository));
+                RegistryError::Denied { host, user, what, said: words(said.as_bytes()) }
+            }
+        }
+    }
+
+    fn refused(&self, answer: String, what: &'static str, said: &str) -> RegistryError {
+        let answer = super::clean(&answer);
+        RegistryError::Answer { host: self.host.clone(), answer, what, said: words(said.as_bytes()) }
+    }
+
+    fn large(&self, what: &'static str, most: u64) -> RegistryError {
+        RegistryError::Large { host: self.host.clone(), what, most }
+    }
+
+    fn changed(&self, error: &DigestError) -> RegistryError {
+        if let DigestError::VerificationError { expected, actual } = error
+            && let (Ok(wanted), Ok(found)) = (expected.parse(), actual.parse())
+        {
+            return RegistryError::Changed { host: self.host.clone(), wanted, found };
+        }
+        self.strange(&error.to_string())
+    }
+
+    fn strange(&self, what: &str) -> RegistryError {
+        RegistryError::Strange { host: self.host.clone(), what: super::clean(what) }
     }
 
     pub(super) fn unreachable(&self, reason: String) -> RegistryError {
         RegistryError::Unreachable { host: self.host.clone(), reason }
     }
 
-    /// The innermost reason is the one that helps; addresses may hold keys of a signed link.
-    fn failed(&self, error: reqwest::Error) -> RegistryError {
-        let timeout = error.is_timeout();
-        let error = error.without_url();
-        let mut reason: &dyn std::error::Error = &error;
-        while let Some(source) = reason.source() {
-            reason = source;
+    /// The innermost reason is the one that helps.
+    fn unsent(&self, error: reqwest::Error) -> RegistryError {
+        if error.is_builder() {
+            return self.strange("it names an address that is none");
         }
+        let timeout = error.is_timeout();
+        let connect = error.is_connect();
+        let error = error.without_url();
+        let reason = innermost(&error);
         let hint = if timeout {
             "; it took too long"
-        } else if self.base.scheme() == "https" && error.is_connect() {
+        } else if self.tls && reason.contains("UnknownIssuer") {
+            "; name the file with its authority's certificate in SSL_CERT_FILE"
+        } else if self.tls && connect {
             "; a registry without TLS needs --plain-http"
         } else {
             ""
@@ -223,55 +286,37 @@ impl Transport {
     }
 }
 
-#[derive(Deserialize)]
-struct Token {
-    token: Option<String>,
-    access_token: Option<String>,
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut reason = error;
+    while let Some(source) = reason.source() {
+        reason = source;
+    }
+    reason.to_string()
 }
 
-/// What a registry wants to know: `Bearer realm="https://auth.example.com/token",service="registry"`.
-#[derive(Debug, PartialEq, Eq)]
-struct Challenge {
-    /// In lower case.
-    scheme: String,
-    parameters: BTreeMap<String, String>,
+/// Whether there is no such thing. Some registries say so in words of their own.
+fn is_absent(error: &OciDistributionError) -> bool {
+    match error {
+        OciDistributionError::RegistryError { envelope, .. } => envelope.errors.iter().any(|error| match &error.code {
+            OciErrorCode::ManifestUnknown | OciErrorCode::NameUnknown | OciErrorCode::NotFound => true,
+            OciErrorCode::Other(code) => code.contains("NOT_FOUND"),
+            _ => false,
+        }),
+        OciDistributionError::ServerError { code, .. } => *code == 404,
+        _ => false,
+    }
 }
 
-impl Challenge {
-    /// Reads a header with one challenge, as registries send them.
-    fn parse(text: &str) -> Option<Self> {
-        let (scheme, mut rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
-        let mut parameters = BTreeMap::new();
-        while let Some((name, after)) = rest.split_once('=') {
-            let (value, next) = match after.strip_prefix('"') {
-                Some(quoted) => quoted.split_once('"')?,
-                None => after.split_at(after.find(',').unwrap_or(after.len())),
-            };
-            let name = name.trim_matches(|letter: char| letter == ',' || letter.is_ascii_whitespace());
-            parameters.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-            rest = next;
+/// The content in pieces, each told of as it goes.
+fn pieces(
+    content: Bytes,
+    progress: Progress,
+) -> impl futures::Stream<Item = Result<Bytes, OciDistributionError>> + Send + 'static {
+    stream::unfold(content, move |mut rest| {
+        let piece = rest.split_to(rest.len().min(PIECE));
+        if !piece.is_empty() {
+            progress(piece.len() as u64);
         }
-        (!scheme.is_empty()).then(|| Self { scheme: scheme.to_ascii_lowercase(), parameters })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Challenge;
-
-    #[test]
-    fn a_challenge_is_read() {
-        let bearer = Challenge::parse(
-            r#"Bearer realm="https://auth.example.com/token?a=b,c",service="registry",scope="repository:a/b:pull,push""#,
-        );
-        let bearer = bearer.unwrap();
-        assert_eq!(bearer.scheme, "bearer");
-        assert_eq!(bearer.parameters["realm"], "https://auth.example.com/token?a=b,c");
-        assert_eq!(bearer.parameters["service"], "registry");
-        assert_eq!(bearer.parameters["scope"], "repository:a/b:pull,push");
-        assert_eq!(Challenge::parse("basic realm=x, charset=UTF-8").unwrap().parameters.len(), 2);
-        assert_eq!(Challenge::parse("Negotiate").unwrap().scheme, "negotiate");
-        assert_eq!(Challenge::parse(""), None);
-        assert_eq!(Challenge::parse(r#"Bearer realm="without an end"#), None);
-    }
+        std::future::ready((!piece.is_empty()).then_some((Ok(piece), rest)))
+    })
 }

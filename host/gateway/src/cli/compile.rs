@@ -1,11 +1,9 @@
 //! `patchbay compile-component`: the process that a running gateway compiles a plugin in. People have no use for it, and
 //! the help does not show it.
 
-use std::path::{Path, PathBuf};
-
 use clap::Args;
-use patchbay_runtime::Compiler;
 use patchbay_runtime::compile::{Order, compile_stdin};
+use patchbay_runtime::{Compiler, helper};
 
 /// What stands on the command line of a compiling process.
 const COMMAND: &str = "compile-component";
@@ -37,9 +35,5 @@ pub fn run(args: CompileArgs) -> u8 {
 /// Plugins are compiled by this binary, in a process for each.
 #[must_use]
 pub fn compiler() -> Compiler {
-    // The binary that runs, whatever lies under its name by now: an upgrade puts another one there.
-    let own = Path::new("/proc/self/exe");
-    let program = if own.exists() { Some(own.to_owned()) } else { std::env::current_exe().ok() };
-    let program = program.unwrap_or_else(|| PathBuf::from("patchbay"));
-    Compiler::Process { program, args: vec![COMMAND.to_owned()] }
+    Compiler::Process { program: helper::this_program(), args: vec![COMMAND.to_owned()] }
 }

@@ -109,8 +109,9 @@ pub enum Command {
     /// Check a configuration
     #[command(
         long_about = "Checks a configuration: its keys and values, the names that sections call each other by, \
-                      plugins' files, and that every secret is where the configuration says. Everything that is \
-                      wrong is shown at once, each with its line and with what to write instead. Exits with 2 when \
+                      plugins' settings, grants and secrets against their components where these ship with the gateway \
+                      or are files, and that every secret is where the configuration says. Everything that is wrong is \
+                      shown at once, each with its line and with what to write instead. Exits with 2 when \
                       there is an error; warnings alone are no error.",
         after_long_help = "Examples:\n  \
                            patchbay check\n  \
@@ -212,6 +213,9 @@ pub enum Command {
     /// Compile a plugin for a running gateway
     #[command(hide = true)]
     CompileComponent(compile::CompileArgs),
+    /// Pull a plugin for a running gateway
+    #[command(hide = true)]
+    PullComponent,
     /// Print a completion script for a shell
     #[command(after_long_help = "Examples:\n  \
                                  patchbay completions bash > /etc/bash_completion.d/patchbay\n  \

@@ -16,7 +16,7 @@ use super::{
     CheckArgs, Cli, Colour, Command, DevArgs, IssueArgs, ServeArgs, TokenCommand, backup, compile, explain, help,
     journal, letters, migrate, plugin, reload, route, upkeep,
 };
-use crate::config::{self, Config, Problems, Secrets};
+use crate::config::{self, Components, Config, Problems, Secrets};
 use crate::{telemetry, token};
 
 /// Runs a command line, the program's name first.
@@ -82,6 +82,7 @@ fn command(command: Command) -> anyhow::Result<u8> {
         Command::Reload(args) => runtime()?.block_on(reload::run(args)),
         Command::Token(TokenCommand::Issue(args)) => issue(&args),
         Command::CompileComponent(args) => Ok(compile::run(args)),
+        Command::PullComponent => Ok(crate::pulling::pull_stdin()),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut help::command(), "patchbay", &mut script);
@@ -110,7 +111,7 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 
 fn check(args: &CheckArgs) -> anyhow::Result<u8> {
     let secrets = if args.no_secrets { Secrets::Unseen } else { Secrets::Required(&config::environment) };
-    let checked = Config::check(&args.config.config, secrets);
+    let checked = Config::check_with(&args.config.config, secrets, Components::Read);
     let problems = &checked.problems;
     if args.json {
         print(&problems.json_lines())?;

@@ -19,8 +19,9 @@ pub struct Deployments {
     pub policy: Option<PathBuf>,
     /// Take components that nobody signed where there is no policy. For development: whoever has a token can run code then.
     pub unsigned: bool,
-    /// The file of digests that `patchbay plugin pull` writes: where it knows an `oci:` source of this configuration, that
-    /// digest is pulled and no other. A relative path counts from the configuration file.
+    /// The file of digests that the gateway writes when it pulls an `oci:` source of this configuration for the first time, and
+    /// `patchbay plugin pull` too: where it knows a source, that digest is pulled and no other. A relative path counts from
+    /// the configuration file.
     #[schemars(extend("x-form" = "path"))]
     pub lock: PathBuf,
     /// When a new generation goes back by itself; plugins can say otherwise in `[plugins.NAME.rollout]`.

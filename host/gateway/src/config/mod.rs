@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! - [`gateway`], [`store`], [`whatsapp`], [`plugin`], [`routing`]: the sections, as plain checked data
+//! - [`outgoing`]: which servers a plugin may call, read by itself
 //! - [`rules`]: which events a chain is for; [`share`]: a share of the conversations
 //! - [`secret`], [`units`]: secrets by reference, durations and sizes
 //! - [`schema`]: the JSON Schema; a file's shape is checked against the same schema that is printed
@@ -9,12 +10,14 @@
 //!
 //! Checking has three stages, and each one goes on where the one before found something wrong: the text becomes a tree
 //! with places (`tree`), the tree is held against the schema (`shape`, `forms`), and what is left of it becomes a
-//! [`Config`] whose parts are held against each other and against the world (`checks`). So one run shows everything.
+//! [`Config`] whose parts are held against each other and against the world (`checks`), the plugins' components among it
+//! where that is asked for. So one run shows everything.
 
 mod checks;
 pub mod deployments;
 mod forms;
 pub mod gateway;
+pub mod outgoing;
 pub mod plugin;
 pub mod problem;
 mod render;
@@ -39,6 +42,7 @@ use serde::Deserialize;
 
 pub use deployments::{Deployments, Rules, Watch};
 pub use gateway::{Admin, Gateway, LogFormat, Retry, Telemetry};
+pub use outgoing::Outgoing;
 pub use plugin::{ClientAuth, Credential, Grants, HttpGrant, Limits, Plugin, SigningAlgorithm, Source};
 pub use problem::{Problem, Problems, Severity};
 pub use routing::{Chain, Desk, Fallback, OnFailure, Step};
@@ -115,6 +119,15 @@ pub enum Secrets<'a> {
     Unseen,
 }
 
+/// Whether checking reads the components that the file names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Components {
+    /// Settings, secrets, grants and roles are held against them.
+    Read,
+    /// They are left to whoever loads them: a gateway may run another component than its file names, one that was deployed.
+    Unread,
+}
+
 /// This process's environment.
 #[must_use]
 pub fn environment(name: &str) -> Option<OsString> {
@@ -139,11 +152,17 @@ impl Config {
     /// Reads and checks a file, and tells the warnings too.
     #[must_use]
     pub fn check(path: &Path, secrets: Secrets<'_>) -> Checked {
+        Self::check_with(path, secrets, Components::Unread)
+    }
+
+    /// Reads and checks a file, with the components that it names or without.
+    #[must_use]
+    pub fn check_with(path: &Path, secrets: Secrets<'_>, components: Components) -> Checked {
         let name = path.display().to_string();
         match std::fs::read_to_string(path) {
             Ok(text) => {
                 let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-                Self::from_toml(&name, text, folder, secrets)
+                Self::from_toml_with(&name, text, folder, secrets, components)
             }
             Err(error) => {
                 let problem = Problem::of_file(
@@ -158,6 +177,16 @@ impl Config {
     /// Checks the text of a file. Relative paths in it count from `folder`; `name` stands in front of each problem.
     #[must_use]
     pub fn from_toml(name: &str, text: String, folder: &Path, secrets: Secrets<'_>) -> Checked {
+        Self::from_toml_with(name, text, folder, secrets, Components::Unread)
+    }
+
+    fn from_toml_with(
+        name: &str,
+        text: String,
+        folder: &Path,
+        secrets: Secrets<'_>,
+        components: Components,
+    ) -> Checked {
         let mut findings = shape::Findings::default();
         let mut config = tree::parse(&text, &mut findings).and_then(|tree| {
             let value = shape::check(&tree, &mut findings);
@@ -170,7 +199,7 @@ impl Config {
                 }
             };
             config.anchor(folder);
-            checks::check(&config, &tree, secrets, &mut findings);
+            checks::check(&config, &tree, secrets, components, &mut findings);
             Some(config)
         });
         let problems = Problems::new(name.to_owned(), text, findings.problems, findings.hidden);

@@ -147,6 +147,8 @@ pub enum Credential {
         /// More parameters of the request, such as `audience`.
         #[serde(default)]
         parameters: BTreeMap<String, String>,
+        /// What stands before the token in `Authorization`; without it `Bearer`. Zoho: `Zoho-oauthtoken`.
+        scheme: Option<String>,
         /// Allow a token endpoint in a private network or on this machine, and `http://`.
         #[serde(default)]
         private_network: bool,
@@ -172,6 +174,8 @@ pub enum Credential {
         /// More parameters of the request.
         #[serde(default)]
         parameters: BTreeMap<String, String>,
+        /// What stands before the token in `Authorization`; without it `Bearer`. Zoho: `Zoho-oauthtoken`.
+        scheme: Option<String>,
         /// Allow a token endpoint in a private network or on this machine, and `http://`.
         #[serde(default)]
         private_network: bool,
@@ -190,7 +194,7 @@ pub enum Credential {
         key_id: Option<String>,
         /// `iss`; without it `client_id`.
         issuer: Option<String>,
-        /// `sub`; without it the issuer.
+        /// `sub`; without it the issuer. Empty: no `sub` at all.
         subject: Option<String>,
         /// `aud`; without it `token_url`.
         audience: Option<String>,
@@ -209,6 +213,8 @@ pub enum Credential {
         /// More parameters of the request.
         #[serde(default)]
         parameters: BTreeMap<String, String>,
+        /// What stands before the token in `Authorization`; without it `Bearer`. Zoho: `Zoho-oauthtoken`.
+        scheme: Option<String>,
         /// Allow a token endpoint in a private network or on this machine, and `http://`.
         #[serde(default)]
         private_network: bool,

@@ -73,21 +73,33 @@ impl Node {
     /// Where `key` (`desks.zendesk.plugin`, `chains[0].steps[1]`) stands: its value's place, or the key of the
     /// innermost table on the way that is there.
     pub(super) fn locate(&self, key: &str) -> Range<usize> {
+        self.walk(key).0
+    }
+
+    /// Every text in the value of `key`: what is never to be shown of it.
+    pub(super) fn texts_of(&self, key: &str, found: &mut Vec<Range<usize>>) {
+        if let (_, Some(node)) = self.walk(key) {
+            node.texts(found);
+        }
+    }
+
+    /// The place of a key as far as it is there, and its value if all of it is.
+    fn walk(&self, key: &str) -> (Range<usize>, Option<&Self>) {
         let mut place = 0..0;
         let mut node = self;
         for part in key.split('.') {
             let (name, indices) = part.split_once('[').unwrap_or((part, ""));
-            let Some(entry) = node.entry(name) else { return place };
+            let Some(entry) = node.entry(name) else { return (place, None) };
             node = &entry.node;
             place = place_of(entry);
             for index in indices.split('[').filter_map(|index| index.trim_end_matches(']').parse::<usize>().ok()) {
-                let Content::List(nodes) = &node.content else { return place };
-                let Some(item) = nodes.get(index) else { return place };
+                let Content::List(nodes) = &node.content else { return (place, None) };
+                let Some(item) = nodes.get(index) else { return (place, None) };
                 node = item;
                 place = item.span.clone();
             }
         }
-        place
+        (place, Some(node))
     }
 }
 

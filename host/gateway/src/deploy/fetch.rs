@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use bytes::Bytes;
-use patchbay_artefact::registry::{self, Login};
-use patchbay_artefact::{Candidate, Digest, Lock, Policy, Reference, Registry, Signature, signature};
+use patchbay_artefact::registry::Login;
+use patchbay_artefact::{Candidate, Digest, Lock, Policy, Reference, Signature, signature};
 
+pub(super) use super::record::Trust;
 use super::refused::Refused;
 use crate::config::{self, Config};
+use crate::pulling::Puller;
 
 /// A component, and what is known of where it comes from.
 #[derive(Clone, Debug)]
@@ -21,17 +23,6 @@ pub(super) struct Fetched {
     pub(super) reference: Option<Reference>,
     pub(super) signatures: Vec<Signature>,
     pub(super) trust: Trust,
-}
-
-/// How far a component is believed before any policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trust {
-    /// It is a part of the gateway.
-    Builtin,
-    /// The configuration names it: the operator has written so himself. A policy, where there is one, decides all the same.
-    Configured,
-    /// Somebody with a token has sent or named it.
-    Sent,
 }
 
 impl Fetched {
@@ -89,8 +80,7 @@ async fn pull(config: &Config, name: &str, reference: &Reference, trust: Trust) 
         wanted = reference.at(entry.digest);
     }
     let login = Login::find(wanted.host())?;
-    let registry = Registry::of(&wanted, login, false)?;
-    let pulled = registry.pull(|_| (), &registry::silent()).await;
+    let pulled = Puller::default().pull(&wanted, login.as_ref()).await;
     let pulled = pulled.with_context(|| format!("plugin `{name}`: cannot pull oci:{wanted}"))?;
     // What ran is to be seen later, when the tag may have been moved.
     let source = format!("oci:{}", reference.at(pulled.digest));

@@ -28,11 +28,11 @@ impl fmt::Debug for ShelfKeyValue {
 }
 
 /// Names of plugins have no slash: no two of them share a space.
-fn space(plugin: &str) -> String {
+pub(crate) fn space(plugin: &str) -> String {
     format!("kv/{plugin}")
 }
 
-fn unavailable(error: StoreError) -> KeyValueError {
+pub(crate) fn unavailable(error: StoreError) -> KeyValueError {
     match error {
         StoreError::Unavailable(reason) | StoreError::Unsuitable(reason) => KeyValueError::Unavailable(reason),
         other => KeyValueError::Unavailable(other.to_string()),
@@ -48,6 +48,10 @@ impl KeyValue for ShelfKeyValue {
 
     async fn keys(&self, plugin: &str) -> Result<Vec<String>, KeyValueError> {
         self.store.document_keys(&space(plugin)).await.map_err(unavailable)
+    }
+
+    async fn used(&self, plugin: &str) -> Result<u64, KeyValueError> {
+        self.store.space_size(&space(plugin)).await.map_err(unavailable)
     }
 
     async fn write(&self, plugin: &str, writes: Vec<(String, Option<Bytes>)>, quota: u64) -> Result<(), KeyValueError> {
@@ -77,6 +81,7 @@ mod tests {
         };
         put("router", "a", b"12345", 16).await.unwrap();
         put("other", "b", b"x", 16).await.unwrap();
+        assert_eq!((shelf.used("router").await.unwrap(), shelf.used("other").await.unwrap()), (6, 2));
         assert_eq!(shelf.get("router", "a").await.unwrap(), Some(Bytes::from_static(b"12345")));
         assert_eq!(shelf.get("other", "a").await.unwrap(), None);
         assert_eq!(shelf.keys("router").await.unwrap(), ["a"]);

@@ -13,7 +13,7 @@ use crate::engine::slot::{Comparison, Slot, Tally};
 /// The space of these documents.
 const SPACE: &str = "deployment-nodes";
 /// A node that has said nothing for so long is gone: it speaks every [`SAID_EVERY`].
-pub const GONE_AFTER: Duration = Duration::from_secs(30);
+pub const GONE_AFTER: Duration = Duration::from_secs(15);
 /// How often a node says how its calls go, even where nothing has changed.
 pub const SAID_EVERY: Duration = Duration::from_secs(5);
 
@@ -27,6 +27,9 @@ pub struct NodeState {
     pub at: Timestamp,
     /// What it runs, by deployment.
     pub deployments: BTreeMap<String, Runs>,
+    /// How long ago that was when it was read.
+    #[serde(skip)]
+    pub silent: Duration,
 }
 
 /// What a node runs of a deployment.
@@ -99,7 +102,7 @@ impl Runs {
 /// # Errors
 /// When the store cannot be written.
 pub async fn say(store: &dyn Store, node: &NodeName, deployments: BTreeMap<String, Runs>) -> Result<(), StoreError> {
-    let state = NodeState { name: node.name.clone(), at: store.now(), deployments };
+    let state = NodeState { name: node.name.clone(), at: store.now(), deployments, silent: Duration::ZERO };
     let body = serde_json::to_vec(&state).unwrap_or_default().into();
     let writes = vec![DocumentWrite { key: node.id.clone(), body: Some(body), expected: None }];
     store.write_documents(SPACE, writes, None).await.map(drop)
@@ -123,7 +126,8 @@ pub async fn all(store: &dyn Store) -> Result<Vec<NodeState>, StoreError> {
     let (mut living, mut gone) = (Vec::new(), Vec::new());
     for document in store.documents(SPACE).await? {
         let state: Option<NodeState> = serde_json::from_slice(&document.body).ok();
-        match state.filter(|state| now.since(state.at) < GONE_AFTER) {
+        let state = state.map(|state| NodeState { silent: now.since(state.at), ..state });
+        match state.filter(|state| state.silent < GONE_AFTER) {
             Some(state) => living.push(state),
             None => gone.push(DocumentWrite { key: document.key, body: None, expected: Some(document.revision) }),
         }

@@ -6,12 +6,14 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use patchbay_artefact::component;
+use patchbay_artefact::{Signature, component};
 use patchbay_model::golden::Golden;
 use patchbay_runtime::{Plugin, PluginSpec, Role, inspect, rehearse};
+use patchbay_store::{Store, StoreError};
 use serde::Serialize;
 
 use super::asks::Asks;
+use super::components;
 use super::fetch::{self, Fetched};
 use super::record::{Origin, Title};
 use super::refused::Refused;
@@ -40,6 +42,7 @@ pub struct Done {
 pub(super) struct Examined {
     pub(super) draft: Draft,
     pub(super) component: Bytes,
+    pub(super) signatures: Vec<Signature>,
     golden: Vec<Golden>,
     pub(super) stages: Vec<Done>,
 }
@@ -72,15 +75,24 @@ pub(super) fn examine(
         size: fetched.component.len() as u64,
         source: fetched.source,
         verified: said,
+        trust: fetched.trust,
         asks: Asks::of(manifest.as_ref(), &inspection),
         manifest: manifest.map(|manifest| Title { name: manifest.name, version: manifest.version }),
         section,
         origin,
     };
-    Ok(Examined { draft, component: fetched.component, golden, stages })
+    Ok(Examined { draft, component: fetched.component, signatures: fetched.signatures, golden, stages })
 }
 
 impl Examined {
+    /// Puts it on the shelf.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub(super) async fn put(&self, store: &dyn Store) -> Result<(), StoreError> {
+        components::put(store, &self.draft.digest, &self.component, &self.signatures).await
+    }
+
     /// Compiles it as this generation, and asks its golden events.
     ///
     /// # Errors

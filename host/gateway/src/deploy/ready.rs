@@ -6,16 +6,17 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context, bail};
 use async_trait::async_trait;
-use patchbay_artefact::{Digest, Lock};
+use patchbay_artefact::{Lock, lock};
 use patchbay_runtime::{Plugin, Role};
 use patchbay_store::StoreError;
 
-use super::fetch::{self, Trust};
+use super::fetch::{self, Fetched};
 use super::pipeline::{Examined, examine};
 use super::record::{Configured, Origin, Record};
+use super::refused::Refused;
 use super::section::Section;
 use super::shelf::{self, Kept, ShelfError, TRIES};
-use super::{Deployments, components};
+use super::{Deployments, sources};
 use crate::config::{Config, Source};
 use crate::engine::slot::{Running, Slot};
 use crate::serve::build;
@@ -24,11 +25,16 @@ use crate::serve::deploy::{Deploy, Ready};
 /// The number of a component that runs without a record: the store was away when it was loaded.
 const ADRIFT: u64 = 0;
 
+/// Who the history says it was.
+const CONFIGURATION: &str = "the configuration";
+
 /// What a configuration comes to, before anything has changed.
 pub(super) struct Prepared {
     config: Arc<Config>,
     slots: BTreeMap<String, Arc<Slot>>,
     plans: BTreeMap<String, Plan>,
+    /// Nothing has run here by a record yet.
+    starting: bool,
 }
 
 /// What becomes of one plugin.
@@ -47,12 +53,16 @@ struct Fresh {
     examined: Examined,
     configured: Configured,
     plugin: Plugin,
+    /// The record that it was made for.
+    over: Kept,
+    /// What the lock file does not know yet.
+    to_lock: Option<lock::Entry>,
 }
 
 #[async_trait]
 impl Deploy for Arc<Deployments> {
     async fn prepare(&self, config: &Config) -> anyhow::Result<Box<dyn Ready>> {
-        let prepared = self.take(&Arc::new(config.clone())).await?;
+        let prepared = self.take(&Arc::new(config.clone()), false).await?;
         Ok(Box::new(Ours { deployments: Arc::clone(self), prepared }))
     }
 }
@@ -90,14 +100,16 @@ impl Plan {
 }
 
 impl Deployments {
-    /// Works out what a configuration comes to, and loads what is new.
+    /// Works out what a configuration comes to, and loads what is new. `starting`: what runs here was taken without a record.
     ///
     /// # Errors
     /// What is wrong with which plugin. At the start a plugin that has run before goes on as it was instead.
-    pub(super) async fn take(&self, config: &Arc<Config>) -> anyhow::Result<Prepared> {
-        let mut prepared = Prepared { config: Arc::clone(config), slots: BTreeMap::new(), plans: BTreeMap::new() };
+    pub(super) async fn take(&self, config: &Arc<Config>, starting: bool) -> anyhow::Result<Prepared> {
+        let mut prepared =
+            Prepared { config: Arc::clone(config), slots: BTreeMap::new(), plans: BTreeMap::new(), starting };
         for name in config.plugins.keys() {
-            let plan = self.plan(config, name).await.with_context(|| format!("cannot load the plugin `{name}`"))?;
+            let plan = self.plan(config, name, starting).await;
+            let plan = plan.with_context(|| format!("cannot load the plugin `{name}`"))?;
             let slot = match (self.slots.slot(name), plan.plugin()) {
                 (Some(slot), _) => slot,
                 (None, Some(plugin)) => Arc::new(Slot::new(name, Running::only(Arc::new(plugin.clone())))),
@@ -109,9 +121,9 @@ impl Deployments {
         Ok(prepared)
     }
 
-    async fn plan(&self, config: &Config, name: &str) -> anyhow::Result<Plan> {
-        let first = self.slots.slot(name).is_none();
-        let kept = match shelf::get(&*self.store, name).await {
+    async fn plan(&self, config: &Config, name: &str, starting: bool) -> anyhow::Result<Plan> {
+        let first = starting || self.slots.slot(name).is_none();
+        let kept = match self.latest(name).await {
             Ok(kept) => kept,
             Err(ShelfError::Store(StoreError::Unavailable(reason))) if first => {
                 tracing::warn!(deployment = name, reason, "the store is away: the configuration's own component runs");
@@ -119,43 +131,52 @@ impl Deployments {
             }
             Err(error) => return Err(error.into()),
         };
-        let record = kept.record.clone();
-        let wanted = configured(config, name, &record).await?;
-        if record.configured.as_ref() == Some(&wanted) && record.active().is_some() {
+        let (wanted, fetched) = configured(config, name, &kept.record).await?;
+        if kept.record.configured.as_ref() == Some(&wanted) && kept.record.active().is_some() {
+            return self.goes_on(config, name, &kept.record, first).await;
+        }
+        let error = match self.fresh(config, name, &kept, wanted, fetched).await {
+            Ok(fresh) => return Ok(Plan::Fresh(Box::new(fresh))),
+            Err(error) => error,
+        };
+        // A gateway that is started again goes on with what has run; one that is told to reload is told no.
+        if first && kept.record.active().is_some() {
+            let why = format!("{error:#}");
+            tracing::error!(deployment = name, why, "the section's plugin does not run; the generation before goes on");
+            let record = kept.record.clone();
+            self.tell(name, kept, &why).await;
             return self.goes_on(config, name, &record, first).await;
         }
-        match self.fresh(config, name, &record, wanted).await {
-            Ok(fresh) => Ok(Plan::Fresh(Box::new(fresh))),
-            // A gateway that is started again goes on with what has run; one that is told to reload is told no.
-            Err(error) if first && record.active().is_some() => {
-                let why = format!("{error:#}");
-                tracing::error!(
-                    deployment = name,
-                    why,
-                    "the section's plugin does not run; the generation before goes on"
-                );
-                self.tell(name, kept, &why).await;
-                self.goes_on(config, name, &record, first).await
-            }
-            Err(error) => Err(error),
+        let away = error.is::<StoreError>() || matches!(error.downcast_ref(), Some(Refused::Store(_)));
+        if !away {
+            let refused = Refused::Invalid(format!("the section of the configuration does not run: {error:#}"));
+            self.note_refused(name, None, "", refused, CONFIGURATION).await;
         }
+        Err(error)
     }
 
     /// Leaves a line in the history, once for each reason.
     async fn tell(&self, name: &str, kept: Kept, why: &str) {
-        let Kept { mut record, revision } = kept;
+        let Kept { record, revision, .. } = kept;
         let why = format!("the section of the configuration does not run: {why}");
-        let Some(active) = record.active.filter(|_| record.history.last().is_none_or(|last| last.why != why)) else {
-            return;
-        };
-        record.note(active, "goes-on", &self.by("the configuration"), why);
+        let next = record.told("goes-on", record.active, &why, &self.by(CONFIGURATION));
         // It is in the log too, and somebody else's order counts more.
-        let _told = shelf::put(&*self.store, name, record, revision).await;
+        let _told = shelf::put(&*self.store, name, next, revision).await;
     }
 
-    /// The record goes on. Its active generation is loaded where nothing runs yet.
+    /// The record goes on. Its active generation is loaded where nothing runs yet. What runs already has to be allowed by the
+    /// policy of this configuration.
     async fn goes_on(&self, config: &Config, name: &str, record: &Record, first: bool) -> anyhow::Result<Plan> {
-        let Some(active) = record.active().filter(|_| first) else { return Ok(Plan::Goes(None)) };
+        let Some(active) = record.active() else { return Ok(Plan::Goes(None)) };
+        if !first {
+            for generation in [Some(active), record.canary().map(|(canary, _)| canary)].into_iter().flatten() {
+                if let Err(refused) = self.allowed(config, name, generation).await {
+                    let number = Some(generation.number);
+                    return Err(self.note_refused(name, number, "", refused, CONFIGURATION).await.into());
+                }
+            }
+            return Ok(Plan::Goes(None));
+        }
         match self.load_with(config, name, active).await {
             Ok(plugin) => Ok(Plan::Goes(Some(plugin))),
             Err(problem) => {
@@ -170,8 +191,7 @@ impl Deployments {
 
     /// The component that the configuration names, as it names it.
     async fn own(&self, config: &Config, name: &str) -> anyhow::Result<Plugin> {
-        let Some(plugin) = config.plugins.get(name) else { bail!("there is no [plugins.{name}]") };
-        let fetched = fetch::fetch(config, name, &plugin.source, Trust::Configured).await?;
+        let fetched = sources::own(config, name).await?;
         fetch::judge(config, name, &fetched)?;
         let spec = build::spec(config, name, ADRIFT, fetched.component)?;
         Ok(self.runtime.load(spec).await?)
@@ -179,9 +199,16 @@ impl Deployments {
 
     /// A new generation of a section that has changed. Where its `source` has not, the component that runs now goes on with
     /// the new section, also one that was deployed since.
-    async fn fresh(&self, config: &Config, name: &str, record: &Record, wanted: Configured) -> anyhow::Result<Fresh> {
+    async fn fresh(
+        &self,
+        config: &Config,
+        name: &str,
+        kept: &Kept,
+        wanted: Configured,
+        fetched: Option<Fetched>,
+    ) -> anyhow::Result<Fresh> {
         let Some(plugin) = config.plugins.get(name) else { bail!("there is no [plugins.{name}]") };
-        let section = Section::of(plugin);
+        let (record, section, mut to_lock) = (&kept.record, Section::of(plugin), None);
         let before = record.configured.as_ref();
         let deployed = record.active().filter(|active| active.origin != Origin::Configuration);
         let stays = deployed.filter(|_| before.is_some_and(|before| before.same_source(&wanted)));
@@ -189,24 +216,27 @@ impl Deployments {
             Some(active) => {
                 let mut again = active.clone();
                 (again.section, again.origin) = (section, Origin::Configuration);
-                let mut examined = self.take_from_shelf(config, name, &again).await?;
-                examined.draft.verified.clone_from(&active.verified);
-                examined
+                self.take_from_shelf(config, name, &again).await?
             }
             None => {
-                let fetched = fetch::fetch(config, name, &plugin.source, Trust::Configured).await?;
+                let fetched = match fetched {
+                    Some(fetched) => fetched,
+                    None => sources::own(config, name).await?,
+                };
+                to_lock = sources::to_lock(config, name, &fetched);
                 examine(config, name, fetched, section, Origin::Configuration)?
             }
         };
         let approved = record.approved(&examined.draft);
         let loaded = examined.load(&self.runtime, config, name, record.next, &approved).await;
         let plugin = loaded.map_err(anyhow::Error::msg)?;
-        Ok(Fresh { examined, configured: wanted, plugin })
+        Ok(Fresh { examined, configured: wanted, plugin, over: kept.clone(), to_lock })
     }
 }
 
-/// What a section comes to now. A tag of a registry is looked up once: what it leads to later is a matter of deploying.
-async fn configured(config: &Config, name: &str, record: &Record) -> anyhow::Result<Configured> {
+/// What a section comes to now, and its component where that had to be read. A tag of a registry is looked up once: what it
+/// leads to later is a matter of deploying.
+async fn configured(config: &Config, name: &str, record: &Record) -> anyhow::Result<(Configured, Option<Fetched>)> {
     let Some(plugin) = config.plugins.get(name) else { bail!("there is no [plugins.{name}]") };
     let (source, hash) = (plugin.source.to_string(), Section::of(plugin).hash());
     if let Source::Registry(reference) = &plugin.source
@@ -214,11 +244,11 @@ async fn configured(config: &Config, name: &str, record: &Record) -> anyhow::Res
     {
         let lock = Lock::read(&config.deployments.lock)?;
         if lock.get(reference).is_none_or(|entry| entry.component == before.digest) {
-            return Ok(Configured { source, digest: before.digest, hash });
+            return Ok((Configured { source, digest: before.digest, hash }, None));
         }
     }
-    let fetched = fetch::fetch(config, name, &plugin.source, Trust::Configured).await?;
-    Ok(Configured { source, digest: Digest::of(&fetched.component), hash })
+    let fetched = sources::own(config, name).await?;
+    Ok((Configured { source, digest: fetched.digest, hash }, Some(fetched)))
 }
 
 impl Prepared {
@@ -227,61 +257,68 @@ impl Prepared {
     /// # Errors
     /// When it cannot be written; nothing has changed then but components on the shelf that nobody names.
     pub(super) async fn write(mut self, deployments: &Deployments) -> anyhow::Result<Vec<String>> {
-        let first = deployments.config.load().is_none();
         let mut changes = Vec::new();
-        let by = deployments.by("the configuration");
+        let by = deployments.by(CONFIGURATION);
         for _ in 0..TRIES {
             let mut writes = Vec::new();
             changes.clear();
-            for (name, plan) in &mut self.plans {
-                let Plan::Fresh(fresh) = plan else { continue };
-                let Kept { record, revision } = shelf::get(&*deployments.store, name).await?;
-                if record.configured.as_ref() == Some(&fresh.configured) && record.active().is_some() {
-                    // Another node with the same configuration came before.
-                    *plan = Plan::Goes(
-                        Some(fresh.plugin.clone()).filter(|plugin| Some(plugin.generation()) == record.active),
-                    );
-                    continue;
-                }
-                if fresh.plugin.generation() != record.next {
-                    let approved = record.approved(&fresh.examined.draft);
-                    let (runtime, number) = (&deployments.runtime, record.next);
-                    let again = fresh.examined.load(runtime, &self.config, name, number, &approved).await;
-                    fresh.plugin = again.map_err(anyhow::Error::msg)?;
-                }
-                let examined = &fresh.examined;
-                components::put(&*deployments.store, &examined.draft.digest, &examined.component).await?;
+            for (name, fresh) in self.fresh() {
+                fresh.examined.put(&*deployments.store).await?;
+                let Kept { record, revision, .. } = &fresh.over;
                 changes.push(format!("the plugin {name} runs as generation {}", record.next));
-                let next = record.configured(examined.draft.clone(), fresh.configured.clone(), &by);
-                writes.push((name.clone(), next, revision));
+                let next = record.configured(fresh.examined.draft.clone(), fresh.configured.clone(), &by);
+                writes.push((name.clone(), next, *revision));
             }
             if writes.is_empty() || shelf::put_all(&*deployments.store, writes).await? {
-                self.swap(deployments, first).await;
+                let entries: Vec<lock::Entry> = self.fresh().filter_map(|(_, fresh)| fresh.to_lock.clone()).collect();
+                if !entries.is_empty() {
+                    sources::lock(&self.config, entries).await;
+                }
+                self.swap(deployments).await;
                 return Ok(changes);
+            }
+            // Somebody else came before: another node with the same configuration, or an operator. What they did counts.
+            for (name, plan) in &mut self.plans {
+                if let Plan::Fresh(fresh) = &*plan
+                    && shelf::get(&*deployments.store, name).await?.revision != fresh.over.revision
+                {
+                    *plan = deployments.plan(&self.config, name, self.starting).await?;
+                }
             }
         }
         bail!("the deployments are being changed by others all the time; try again")
     }
 
-    async fn swap(self, deployments: &Deployments, first: bool) {
-        deployments.config.store(Some(self.config));
+    fn fresh(&self) -> impl Iterator<Item = (&String, &Fresh)> {
+        self.plans.iter().filter_map(|(name, plan)| match plan {
+            Plan::Fresh(fresh) => Some((name, &**fresh)),
+            _ => None,
+        })
+    }
+
+    async fn swap(self, deployments: &Deployments) {
+        deployments.config.store(Some(Arc::clone(&self.config)));
+        deployments.forget_all_but(&self.config);
         for (name, slot) in self.slots {
             deployments.slots.insert(slot);
             let (local, plan) = (deployments.local(&name), self.plans.get(&name));
-            if !first {
-                local.forget().await;
-            }
+            local.forget().await;
+            let kept = shelf::get(&*deployments.store, &name).await;
             match plan {
                 Some(Plan::Adrift(_)) => deployments.adrift.store(true, Ordering::Release),
                 Some(Plan::Instead(_, problem)) => local.trouble(problem.clone()).await,
                 Some(plan) => {
-                    if let Some(plugin) = plan.plugin() {
-                        local.keep(plugin.clone()).await;
+                    let generation = plan
+                        .plugin()
+                        .zip(kept.as_ref().ok())
+                        .and_then(|(plugin, kept)| Some((plugin, kept.record.generation(plugin.generation())?)));
+                    if let Some((plugin, generation)) = generation {
+                        local.keep(plugin.clone(), generation).await;
                     }
                 }
                 None => {}
             }
-            match shelf::get(&*deployments.store, &name).await {
+            match kept {
                 Ok(kept) if kept.revision > 0 => deployments.follow(&name, kept).await,
                 Ok(_) => {}
                 // The loop follows when it can.

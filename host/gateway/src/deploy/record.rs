@@ -14,8 +14,14 @@ use crate::config::Share;
 pub const VERSION: u32 = 1;
 /// Generations that are kept besides those that run: what an operator goes back to.
 pub const KEPT: usize = 5;
+/// Generations that are kept of those that never ran: what did not pass, for `patchbay plugin diff`.
+pub const FAILED_KEPT: usize = 3;
 /// Entries of the history that are kept: some months of a busy deployment, in some tens of KiB.
 pub const HISTORY_MOST: usize = 200;
+/// Entries about what was refused, among them: a script that tries the same all night must not push out the rest.
+pub const REFUSED_MOST: usize = 20;
+/// The most characters of a reason. With these numbers a record stays far below what one document may have.
+pub const WHY_MOST: usize = 1_000;
 
 /// Everything that is known of a deployment, as all nodes share it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,9 +69,12 @@ pub struct Generation {
     pub size: u64,
     /// Where the component came from, for people.
     pub source: String,
-    /// What the policy said of it: who signed it, or why nobody had to.
+    /// What the policy said of it when it was made: who signed it, or why nobody had to.
     #[serde(default)]
     pub verified: String,
+    /// How far it was believed before any policy.
+    #[serde(default)]
+    pub trust: Trust,
     /// What the component calls itself; none: it has no manifest.
     pub manifest: Option<Title>,
     /// How the plugin is set, and what the configuration grants it.
@@ -83,6 +92,19 @@ pub struct Generation {
     pub made_at: Timestamp,
     /// What it does now.
     pub state: State,
+}
+
+/// How far a component is believed before any policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trust {
+    /// It is a part of the gateway.
+    Builtin,
+    /// The configuration names it: the operator has written so himself. A policy, where there is one, decides all the same.
+    #[default]
+    Configured,
+    /// Somebody with a token has sent or named it.
+    Sent,
 }
 
 /// What a component calls itself.
@@ -161,9 +183,10 @@ pub enum State {
 pub struct Entry {
     /// When.
     pub at: Timestamp,
-    /// Which generation it was about.
-    pub generation: u64,
-    /// What happened, in a word: `deployed`, `held`, `approved`, `promoted`, `rolled-back`, `failed`.
+    /// Which generation it was about; none: it was refused before it became one.
+    pub generation: Option<u64>,
+    /// What happened, in a word: `deployed`, `held`, `approved`, `promoted`, `active`, `rolled-back`, `failed`, `refused`,
+    /// `goes-on`.
     pub what: String,
     /// Who did it: a token's subject, `the configuration`, or `node NAME`.
     pub who: String,

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use patchbay_store::{DocumentWrite, Shelved, Store, StoreError};
+use patchbay_artefact::Digest;
+use patchbay_store::{Document, DocumentWrite, Shelved, Store, StoreError};
 
 use super::record::{Record, VERSION};
 
@@ -18,6 +19,8 @@ pub struct Kept {
     pub record: Record,
     /// Its document's revision.
     pub revision: u64,
+    /// Of the document's bytes. A store that has lost its last writes gives the same revision to another document.
+    pub print: Option<Digest>,
 }
 
 /// Why a record was not read or written.
@@ -37,9 +40,11 @@ pub enum ShelfError {
     Busy(String),
 }
 
-fn read(name: &str, body: &[u8]) -> Result<Record, ShelfError> {
-    let record: Option<Record> = serde_json::from_slice(body).ok();
-    record.filter(|record| record.version == VERSION).ok_or_else(|| ShelfError::Foreign(name.to_owned()))
+fn read(name: &str, document: &Document) -> Result<Kept, ShelfError> {
+    let record: Option<Record> = serde_json::from_slice(&document.body).ok();
+    let record = record.filter(|record| record.version == VERSION);
+    let record = record.ok_or_else(|| ShelfError::Foreign(name.to_owned()))?;
+    Ok(Kept { record, revision: document.revision, print: Some(Digest::of(&document.body)) })
 }
 
 /// The record of a deployment; an empty one if there is none.
@@ -48,7 +53,7 @@ fn read(name: &str, body: &[u8]) -> Result<Record, ShelfError> {
 /// When the store cannot be read, or the record is another version's.
 pub async fn get(store: &dyn Store, name: &str) -> Result<Kept, ShelfError> {
     match store.document(SPACE, name).await? {
-        Some(document) => Ok(Kept { record: read(name, &document.body)?, revision: document.revision }),
+        Some(document) => read(name, &document),
         None => Ok(Kept::default()),
     }
 }
@@ -59,10 +64,7 @@ pub async fn get(store: &dyn Store, name: &str) -> Result<Kept, ShelfError> {
 /// When the store cannot be read.
 pub async fn all(store: &dyn Store) -> Result<BTreeMap<String, Result<Kept, ShelfError>>, StoreError> {
     let documents = store.documents(SPACE).await?;
-    let kept = documents.into_iter().map(|document| {
-        let record = read(&document.key, &document.body);
-        (document.key, record.map(|record| Kept { record, revision: document.revision }))
-    });
+    let kept = documents.into_iter().map(|document| (document.key.clone(), read(&document.key, &document)));
     Ok(kept.collect())
 }
 
@@ -71,11 +73,12 @@ pub async fn all(store: &dyn Store) -> Result<BTreeMap<String, Result<Kept, Shel
 /// # Errors
 /// When the store cannot be written, or the record is too long for a document.
 pub async fn put(store: &dyn Store, name: &str, record: Record, over: u64) -> Result<Option<Kept>, StoreError> {
-    let writes = vec![write(name, &record, over)?];
-    match store.write_documents(SPACE, writes, None).await? {
+    let write = write(name, &record, over)?;
+    let print = write.body.as_deref().map(Digest::of);
+    match store.write_documents(SPACE, vec![write], None).await? {
         Shelved::Written(revisions) => {
             let revision = revisions.first().copied().unwrap_or_default();
-            Ok(Some(Kept { record, revision }))
+            Ok(Some(Kept { record, revision, print }))
         }
         Shelved::Conflict { .. } | Shelved::Full { .. } => Ok(None),
     }

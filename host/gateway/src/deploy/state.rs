@@ -4,7 +4,10 @@ use patchbay_artefact::Digest;
 use patchbay_model::Timestamp;
 
 use super::asks::Asks;
-use super::record::{Configured, Entry, Generation, HISTORY_MOST, KEPT, Origin, Record, Rollout, State, Title};
+use super::record::{
+    Configured, Entry, FAILED_KEPT, Generation, HISTORY_MOST, KEPT, Origin, REFUSED_MOST, Record, Rollout, State,
+    Title, Trust, WHY_MOST,
+};
 use super::section::Section;
 use crate::config::Share;
 
@@ -19,6 +22,8 @@ pub struct Draft {
     pub source: String,
     /// What the policy said of it.
     pub verified: String,
+    /// How far it is believed before any policy.
+    pub trust: Trust,
     /// What it calls itself.
     pub manifest: Option<Title>,
     /// How the plugin is set, and what the configuration grants it.
@@ -83,7 +88,7 @@ impl Record {
         let asked = missing.lines().join("; ");
         let number = next.push(draft, State::Held { missing, rollout }, by);
         if held {
-            next.note(number, "held", by, format!("it asks for more than the generation before: {asked}"));
+            next.note(number, "held", by, &format!("it asks for more than the generation before: {asked}"));
         } else {
             next.begin(number, rollout, by, "deployed");
         }
@@ -108,8 +113,8 @@ impl Record {
     #[must_use]
     pub fn failed(&self, draft: Draft, why: &str, by: &By) -> Self {
         let mut next = self.clone();
-        let number = next.push(draft, State::Failed { why: why.to_owned() }, by);
-        next.note(number, "failed", by, why.to_owned());
+        let number = next.push(draft, State::Failed { why: cut(why) }, by);
+        next.note(number, "failed", by, why);
         next.prune();
         next
     }
@@ -118,9 +123,29 @@ impl Record {
     #[must_use]
     pub fn failed_when_approved(&self, number: u64, why: &str, by: &By) -> Self {
         let mut next = self.clone();
-        next.set(number, State::Failed { why: why.to_owned() });
-        next.note(number, "failed", by, why.to_owned());
+        next.set(number, State::Failed { why: cut(why) });
+        next.note(number, "failed", by, why);
         next.prune();
+        next
+    }
+
+    /// Something was refused, to a generation or before it became one.
+    #[must_use]
+    pub fn refused(&self, generation: Option<u64>, why: &str, by: &By) -> Self {
+        self.told(REFUSED, generation, why, by)
+    }
+
+    /// Something that changes nothing stands in the history. The same once more is no new line there.
+    #[must_use]
+    pub fn told(&self, what: &str, generation: Option<u64>, why: &str, by: &By) -> Self {
+        let mut next = self.clone();
+        let entry = Entry { at: by.at, generation, what: what.to_owned(), who: by.who.clone(), why: cut(why) };
+        let same = |last: &Entry| Entry { at: by.at, ..last.clone() } == entry;
+        match next.history.last_mut().filter(|last| same(last)) {
+            Some(last) => *last = entry,
+            None => next.history.push(entry),
+        }
+        next.shorten();
         next
     }
 
@@ -138,7 +163,7 @@ impl Record {
         if let Some(generation) = next.generation_mut(number) {
             generation.approved = approved;
         }
-        next.note(number, "approved", by, missing.lines().join("; "));
+        next.note(number, "approved", by, &missing.lines().join("; "));
         next.begin(number, rollout, by, "deployed");
         next.prune();
         Ok(next)
@@ -202,8 +227,8 @@ impl Record {
             return Err(not_now(format!("generation {active} is active already, and nothing stands beside it")));
         }
         for number in ended {
-            next.set(number, State::RolledBack { why: why.to_owned() });
-            next.note(number, "rolled-back", by, why.to_owned());
+            next.set(number, State::RolledBack { why: cut(why) });
+            next.note(number, "rolled-back", by, why);
         }
         if target != active {
             next.set(target, State::Active);
@@ -212,7 +237,7 @@ impl Record {
             next.watched = false;
             let retired = next.generations.iter().rev().find(|one| one.number < target && one.state == State::Retired);
             next.previous = retired.map(|one| one.number);
-            next.note(target, "active", by, format!("generation {active} was rolled back"));
+            next.note(target, "active", by, &format!("generation {active} was rolled back"));
         }
         next.prune();
         Ok(next)
@@ -242,14 +267,14 @@ impl Record {
                 "as a shadow".to_owned()
             }
         };
-        self.note(number, what, by, how);
+        self.note(number, what, by, &how);
     }
 
     fn push(&mut self, draft: Draft, state: State, by: &By) -> u64 {
         let approved = self.approved(&draft);
         let number = self.next;
         self.next += 1;
-        let Draft { digest, size, source, verified, manifest, section, asks, origin } = draft;
+        let Draft { digest, size, source, verified, trust, manifest, section, asks, origin } = draft;
         let hash = section.hash();
         let made_at = by.at;
         self.generations.push(Generation {
@@ -258,6 +283,7 @@ impl Record {
             size,
             source,
             verified,
+            trust,
             manifest,
             section,
             hash,
@@ -297,27 +323,30 @@ impl Record {
     }
 
     /// Adds a line to the history.
-    pub fn note(&mut self, generation: u64, what: &str, by: &By, why: String) {
+    pub fn note(&mut self, generation: u64, what: &str, by: &By, why: &str) {
         let By { who, at } = by.clone();
-        self.history.push(Entry { at, generation, what: what.to_owned(), who, why });
-        let more = self.history.len().saturating_sub(HISTORY_MOST);
-        self.history.drain(..more);
+        self.history.push(Entry { at, generation: Some(generation), what: what.to_owned(), who, why: cut(why) });
+        self.shorten();
     }
 
-    /// Forgets the oldest generations that neither run nor are gone back to.
+    /// Forgets the oldest lines: first those about what was refused, where there are too many of them alone.
+    fn shorten(&mut self) {
+        let refused = |entry: &Entry| entry.what == REFUSED;
+        forget_oldest(&mut self.history, REFUSED_MOST, refused);
+        forget_oldest(&mut self.history, HISTORY_MOST, |_| true);
+    }
+
+    /// Forgets the oldest generations that neither run nor are gone back to. Those that failed are counted by themselves:
+    /// however often a version does not pass, what one goes back to stays.
     fn prune(&mut self) {
         let previous = self.previous;
-        let runs = |generation: &Generation| {
-            let idle = matches!(generation.state, State::Retired | State::Failed { .. } | State::RolledBack { .. });
-            !idle || previous == Some(generation.number)
+        let failed = |generation: &Generation| matches!(generation.state, State::Failed { .. });
+        let has_run = |generation: &Generation| {
+            let idle = matches!(generation.state, State::Retired | State::RolledBack { .. });
+            idle && previous != Some(generation.number)
         };
-        let idle = self.generations.iter().filter(|generation| !runs(generation)).count();
-        let mut more = idle.saturating_sub(KEPT);
-        self.generations.retain(|generation| {
-            let goes = more > 0 && !runs(generation);
-            more -= usize::from(goes);
-            !goes
-        });
+        forget_oldest(&mut self.generations, FAILED_KEPT, failed);
+        forget_oldest(&mut self.generations, KEPT, has_run);
     }
 
     fn is_not(&self, number: u64, what: &str) -> NotNow {
@@ -331,6 +360,27 @@ impl Record {
         let numbers: Vec<String> = self.generations.iter().map(|generation| generation.number.to_string()).collect();
         numbers.join(", ")
     }
+}
+
+/// The word for what changed nothing.
+const REFUSED: &str = "refused";
+
+/// A reason, no longer than [`WHY_MOST`].
+fn cut(why: &str) -> String {
+    match why.char_indices().nth(WHY_MOST) {
+        Some((end, _)) => format!("{} …", why.get(..end).unwrap_or_default()),
+        None => why.to_owned(),
+    }
+}
+
+/// Of those that `which` names, only the last `kept` stay.
+fn forget_oldest<T>(list: &mut Vec<T>, kept: usize, which: impl Fn(&T) -> bool) {
+    let mut more = list.iter().filter(|one| which(one)).count().saturating_sub(kept);
+    list.retain(|one| {
+        let goes = more > 0 && which(one);
+        more -= usize::from(goes);
+        !goes
+    });
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ fn draft(component: u8, hosts: &[&str], origin: Origin) -> Draft {
         size: 1,
         source: format!("file:{component}.wasm"),
         verified: String::new(),
+        trust: Trust::Sent,
         manifest: None,
         section: Section::default(),
         asks: Asks { http: hosts.iter().map(wanted).collect(), ..Asks::default() },
@@ -134,6 +135,41 @@ fn old_generations_are_forgotten_and_the_history_has_an_end() {
     assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
 }
 
+#[test]
+fn what_failed_pushes_nothing_out_that_one_goes_back_to() {
+    let mut record = begun();
+    for number in 2..=4_u8 {
+        record = record.deployed(operator(number, &["a.com"]), Rollout::Full, &by(u64::from(number))).unwrap();
+    }
+    for number in 5..=50_u8 {
+        record = record.failed(operator(number, &[]), "a golden event differs", &by(u64::from(number)));
+    }
+    let numbers: Vec<u64> = record.generations.iter().map(|one| one.number).collect();
+    assert_eq!(numbers, [1, 2, 3, 4, 48, 49, 50]);
+    assert_eq!(record.rolled_back(Some(1), "", &by(60)).unwrap().active, Some(1));
+}
+
+#[test]
+fn what_is_refused_stands_in_the_history_and_pushes_nothing_out() {
+    let record = begun().refused(None, "it is not signed", &by(2)).refused(None, "it is not signed", &by(3));
+    let Entry { at, generation, what, who, why } = record.history.last().unwrap().clone();
+    assert_eq!((generation, what.as_str(), who.as_str(), why.as_str()), (None, "refused", "ada", "it is not signed"));
+    assert_eq!((record.history.len(), at), (2, Timestamp::from_millis(3)), "the same again is the same line");
+    let mut record = record;
+    for number in 0..500_u64 {
+        record = record.refused(None, &format!("{number}: {}", "x".repeat(1 << 16)), &by(number));
+    }
+    assert_eq!(record.history.len(), 1 + REFUSED_MOST);
+    assert_eq!(record.history.first().map(|first| first.what.as_str()), Some("deployed"));
+    assert_eq!((record.active, record.next, record.generations.len()), (Some(1), 2, 1));
+    // Whatever people write as a reason: the record fits into a document.
+    for number in 0..300_u64 {
+        record = record.deployed(operator(2, &["a.com"]), Rollout::Full, &by(number)).unwrap();
+        record = record.rolled_back(None, &"é".repeat(1 << 16), &by(number)).unwrap();
+    }
+    assert!(serde_json::to_vec(&record).unwrap().len() < patchbay_store::DOCUMENT_MOST / 2);
+}
+
 /// One thing that somebody does.
 #[derive(Clone, Debug)]
 enum Step {
@@ -195,8 +231,8 @@ proptest! {
             prop_assert!(count(|state| matches!(state, State::Held { .. })) <= 1, "at most one is held");
             // Nothing runs that was not let through: it asked for nothing more, or somebody approved it.
             for one in next.generations.iter().filter(|one| one.state.has_run()) {
-                let approved = next.history.iter().any(|line| line.generation == one.number && line.what == "approved");
-                let held = next.history.iter().any(|line| line.generation == one.number && line.what == "held");
+                let approved = next.history.iter().any(|line| line.generation == Some(one.number) && line.what == "approved");
+                let held = next.history.iter().any(|line| line.generation == Some(one.number) && line.what == "held");
                 prop_assert!(approved || !held, "{} ran and was never approved", one.number);
             }
             for one in next.loaded() {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::Outcome;
 use super::nodes::NodeState;
 use super::record::{Entry, Generation, Record, State};
+use super::shelf::Kept;
 
 /// One line of a listing: what runs, and how it goes on each node.
 #[must_use]
@@ -25,11 +26,13 @@ pub fn row(name: &str, record: &Record, nodes: &[NodeState]) -> Value {
 
 /// A deployment whole.
 #[must_use]
-pub fn whole(name: &str, record: &Record, nodes: &[NodeState]) -> Value {
+pub fn whole(name: &str, kept: &Kept, nodes: &[NodeState]) -> Value {
+    let Kept { record, revision, .. } = kept;
     let mut row = row(name, record, nodes);
     if let Some(object) = row.as_object_mut() {
         let generations: Vec<Value> = record.generations.iter().map(generation).collect();
         let history: Vec<Value> = record.history.iter().map(entry).collect();
+        object.insert("revision".into(), (*revision).into());
         object.insert("next".into(), record.next.into());
         object.insert("active_since".into(), record.active_since.map(|at| at.to_string()).into());
         object.insert("generations".into(), generations.into());
@@ -87,6 +90,8 @@ fn node_row(name: &str, record: &Record, node: &NodeState) -> Option<Value> {
     Some(json!({
         "node": node.name,
         "at": node.at.to_string(),
+        "revision": runs.revision,
+        "silent_ms": u64::try_from(node.silent.as_millis()).unwrap_or(u64::MAX),
         "active": runs.active,
         "canary": runs.canary,
         "shadow": runs.shadow,
@@ -104,6 +109,7 @@ fn generation(generation: &Generation) -> Value {
         size,
         source,
         verified,
+        trust: _,
         manifest,
         section,
         hash,

@@ -21,6 +21,8 @@ pub(super) struct Watcher {
     looks: VecDeque<(Instant, BTreeMap<u64, Tally>)>,
     /// What was active when it was looked at last.
     active: Option<u64>,
+    /// One that stays, however it does: what there was before it may not run.
+    left: Option<u64>,
 }
 
 impl Watcher {
@@ -29,7 +31,13 @@ impl Watcher {
         if self.active != record.active {
             self.active = record.active;
             self.looks.clear();
+            self.left = None;
         }
+    }
+
+    /// This generation is judged no more, as long as it is the active one.
+    pub(super) fn leave(&mut self, generation: u64) {
+        self.left = Some(generation);
     }
 
     /// Takes note of how it goes, and says which generation has to go back, and why.
@@ -58,7 +66,7 @@ impl Watcher {
         }
         let previous = record.previous?;
         let young = record.active_since.is_some_and(|since| now.since(since) < rules.watch_for);
-        if !record.watched || !young {
+        if !record.watched || !young || self.left == Some(active) {
             return None;
         }
         // All that is known of it: it may have stopped minutes ago.
@@ -121,7 +129,7 @@ mod tests {
     use super::*;
     use crate::config::{Period, Rules, Share};
     use crate::deploy::asks::Asks;
-    use crate::deploy::record::{Configured, Origin, Rollout};
+    use crate::deploy::record::{Configured, Origin, Rollout, Trust};
     use crate::deploy::section::Section;
     use crate::deploy::state::{By, Draft};
     use crate::engine::slot::Running;
@@ -139,6 +147,7 @@ mod tests {
             size: 1,
             source: "file:x".into(),
             verified: String::new(),
+            trust: Trust::Sent,
             manifest: None,
             section: Section::default(),
             asks: Asks::default(),

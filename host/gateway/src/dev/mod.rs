@@ -3,25 +3,30 @@
 //! # Layout
 //! - here: starting and stopping both
 //! - `adapt`: a configuration that points at the simulators, with secrets made for this run
+//! - `reload`: the file, read again when it changes
 //! - `welcome`: what is said when it runs
 //! - `dev.toml`: the configuration when none is given
 
 mod adapt;
+mod reload;
 mod welcome;
 
 use std::io::IsTerminal;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use patchbay_simulator::Simulator;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::DevArgs;
-use crate::config::{Config, Secrets};
+use crate::config::{Checked, Config, Secrets};
+use crate::serve::reload::Reading;
 use crate::serve::{Gateway, stop_signal};
 use crate::telemetry;
 
-use self::adapt::Secret;
+use self::adapt::{Place, Secret};
 use self::welcome::Addresses;
 
 /// The configuration when none is given.
@@ -33,17 +38,26 @@ pub const DEV_TOML: &str = include_str!("dev.toml");
 /// When a port is taken or the configuration is wrong.
 pub async fn run(args: DevArgs) -> anyhow::Result<()> {
     let stop = stop_signal()?;
-    let mut config = configuration(args.config.as_deref())?;
+    // Before the start: whoever sends one then must not end the process.
+    let hangups = signal(SignalKind::hangup()).context("cannot listen to SIGHUP")?;
+    let checked = configuration(args.config.as_deref());
+    let mut config = checked.config.ok_or(checked.problems)?;
     // Beside the welcome, only what needs attention.
     let quiet = "warn";
     telemetry::init(&config.telemetry, Some(args.log.as_deref().unwrap_or(quiet)))?;
     let home = Home::open(args.store.as_deref())?;
     let secret = Secret::draw();
     let simulator = simulator(args.port, &secret).await?;
-    adapt::adapt(&mut config, &simulator, &secret, home.path());
-    config.gateway.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
-    let gateway = Gateway::start(&config, None).await.with_context(|| port_hint(args.port))?;
-    let addresses = Addresses::new(&config, &gateway, &simulator, &secret)?;
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
+    let place = Place { listen, simulator: simulator.addr(), secret, home: home.path().to_owned() };
+    adapt::adapt(&mut config, &place);
+    let place = Arc::new(place);
+    let gateway = Gateway::start(&config, reading(args.config.clone(), Arc::clone(&place)));
+    let gateway = gateway.await.with_context(|| port_hint(args.port))?;
+    // Before the welcome: whoever has read that may save the file.
+    let watching = args.config.and_then(reload::watch);
+    let reloads = tokio::spawn(reload::run(gateway.surface(), hangups, watching));
+    let addresses = Addresses::new(&config, &gateway, &simulator, &place.secret)?;
     simulator.set_webhooks(addresses.webhook(), addresses.desk_webhook());
     if args.json {
         welcome::print_json(&addresses)?;
@@ -58,6 +72,7 @@ pub async fn run(args: DevArgs) -> anyhow::Result<()> {
         }
     }
     stop.await;
+    reloads.abort();
     if !args.json {
         anstream::eprintln!("\nstopping …");
     }
@@ -66,12 +81,23 @@ pub async fn run(args: DevArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn configuration(path: Option<&Path>) -> anyhow::Result<Config> {
-    let checked = match path {
+fn configuration(path: Option<&Path>) -> Checked {
+    match path {
         Some(path) => Config::check(path, Secrets::Unseen),
         None => Config::from_toml("dev.toml", DEV_TOML.to_owned(), Path::new("."), Secrets::Unseen),
-    };
-    checked.config.ok_or_else(|| checked.problems.into())
+    }
+}
+
+/// How a configuration is read again: adapted as it was at the start. None without a file.
+fn reading(path: Option<PathBuf>, place: Arc<Place>) -> Option<Reading> {
+    let path = path?;
+    Some(Reading::by(move || {
+        let mut checked = configuration(Some(&path));
+        if let Some(config) = &mut checked.config {
+            adapt::adapt(config, &place);
+        }
+        checked
+    }))
 }
 
 async fn simulator(gateway_port: u16, secret: &Secret) -> anyhow::Result<Simulator> {

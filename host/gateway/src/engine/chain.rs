@@ -7,11 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use patchbay_model::decision::{StepResult, StepTaken};
 use patchbay_model::{Event, Failure, Flow, Outcome, Timestamp};
-use patchbay_runtime::{Call, CallError, HandlerInput, Mode, Plugin, PluginReport};
+use patchbay_runtime::{Call, CallError, HandlerInput, KeyValue, Mode, Plugin, PluginReport};
 use patchbay_store::Report;
 use tokio::time::Instant;
 
 use super::course::Pins;
+use super::kept::Kept;
 use super::plan::{ChainEnd, Plan};
 use super::slot::{Pinned, Slot};
 use super::summary;
@@ -36,6 +37,20 @@ pub trait Handler: fmt::Debug + Send + Sync {
     /// # Errors
     /// When it could not.
     async fn handle(&self, input: &HandlerInput, call: &Call) -> Result<Outcome, CallError>;
+
+    /// As [`handle`](Self::handle); what the handler keeps, it reads and writes there. One that is no plugin keeps nothing.
+    ///
+    /// # Errors
+    /// When it could not.
+    async fn handle_keeping(
+        &self,
+        input: &HandlerInput,
+        call: &Call,
+        kept: Arc<dyn KeyValue>,
+    ) -> Result<Outcome, CallError> {
+        drop(kept);
+        self.handle(input, call).await
+    }
 }
 
 #[async_trait]
@@ -54,6 +69,15 @@ impl Handler for Plugin {
 
     async fn handle(&self, input: &HandlerInput, call: &Call) -> Result<Outcome, CallError> {
         Self::handle(self, input, call).await
+    }
+
+    async fn handle_keeping(
+        &self,
+        input: &HandlerInput,
+        call: &Call,
+        kept: Arc<dyn KeyValue>,
+    ) -> Result<Outcome, CallError> {
+        Self::handle_keeping(self, input, call, kept).await
     }
 }
 
@@ -104,6 +128,8 @@ pub struct Question<'a> {
     pub attempt: u32,
     /// The time, for reports.
     pub now: Timestamp,
+    /// What the handlers keep, in this attempt.
+    pub kept: &'a Arc<Kept>,
 }
 
 /// How the steps of a chain were taken.
@@ -131,7 +157,7 @@ pub struct AskAgain {
 /// # Errors
 /// [`AskAgain`] when a step failed whose policy says so and tries are left; the plan is worth nothing then.
 pub async fn run(chain: &Chain, pins: &Pins, plan: &mut Plan<'_>, question: Question<'_>) -> Result<Taken, AskAgain> {
-    let Question { event, attempt, now } = question;
+    let Question { event, attempt, now, kept } = question;
     let mut taken = Taken { steps: Vec::new(), end: ChainEnd { degraded: false, stopped: false }, parked: None };
     for step in &chain.steps {
         let pinned = pins.of(&step.slot, &plan.conversation.id);
@@ -148,7 +174,7 @@ pub async fn run(chain: &Chain, pins: &Pins, plan: &mut Plan<'_>, question: Ques
         }
         let (input, call) = (input(plan, event), call(step, question));
         let begun = Instant::now();
-        let answer = pinned.handler.handle(&input, &call).await;
+        let answer = pinned.handler.handle_keeping(&input, &call, Arc::<Kept>::clone(kept)).await;
         note.took = begun.elapsed();
         pinned.observe(answer.as_ref().err(), note.took);
         let again = answer

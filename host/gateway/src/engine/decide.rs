@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use patchbay_model::decision::StepTaken;
 use patchbay_model::event::{LetterOrder, LetterVerb};
-use patchbay_model::{Body, ConversationId, Effect, Event, Task, Timestamp};
+use patchbay_model::{Body, ConversationId, Effect, Event, Task};
 use patchbay_store::{ClearedTimer, Commit, EventRecord, StoreError, Timer};
 
 use super::chain::{self, AskAgain, Question};
 use super::course::Course;
 use super::decision::{Weighed, record_of, weigh};
+use super::kept::Kept;
 use super::owner::{NotCommitted, Owner};
 use super::parked;
 use super::plan::{Beyond, ChainEnd, Configured, Plan, Policy, begin_conversation, letters};
@@ -132,7 +133,7 @@ async fn decide(owner: &Arc<Owner>, record: &EventRecord, course: &Course) -> Re
         return commit(owner, plan.into_commit(version)).await;
     }
     let weighed = weigh(&routing.chains, &record.event, &plan.conversation);
-    let asked = ask(course, weighed.as_ref(), &mut plan, &record.event, now).await?;
+    let asked = ask(owner, course, weighed.as_ref(), &mut plan, &record.event).await?;
     let fallback = weighed.as_ref().and_then(Weighed::fallback);
     plan.conclude(Policy { read_receipts: routing.read_receipts, fallback }, asked.end, &desks);
     let remarks = plan.remarks();
@@ -150,13 +151,13 @@ pub(super) struct Asked {
 }
 
 /// Asks the chain that was chosen, with the generations that the event has been asked with before. When a step says so, the
-/// plan is put back to what it was, and the event aside.
+/// plan is put back to what it was, and the event aside. What the handlers keep becomes part of the plan.
 pub(super) async fn ask(
+    owner: &Owner,
     course: &Course,
     weighed: Option<&Weighed>,
     plan: &mut Plan<'_>,
     event: &Event,
-    now: Timestamp,
 ) -> Result<Asked, Undecided> {
     let quiet = ChainEnd { degraded: false, stopped: false };
     let Some(chain) = weighed.and_then(|weighed| weighed.chain.as_deref()) else {
@@ -167,9 +168,12 @@ pub(super) async fn ask(
         course.pins.of(&step.slot, &plan.conversation.id);
     }
     let before = chain.parks().then(|| plan.clone());
-    let question = Question { event, attempt: course.attempt, now };
+    let store = &owner.shared().store;
+    let kept = Arc::new(Kept::new(Arc::clone(store)));
+    let question = Question { event, attempt: course.attempt, now: store.now(), kept: &kept };
     let taken = chain::run(chain, &course.pins, plan, question).await.map_err(Undecided::AskAgain)?;
     let (Some(report), Some(before)) = (taken.parked, before) else {
+        plan.keep(kept.documents());
         return Ok(Asked { steps: taken.steps, end: taken.end, parked: false });
     };
     *plan = before;

@@ -13,7 +13,7 @@
 //! - [`chain`]: which handlers are asked, and what happens when one fails
 //! - [`slot`]: a deployment, and which of its generations is asked
 //! - [`routing`]: numbers, desks and chains, as one whole that a reload exchanges
-//! - [`course`]: what an event goes on with from its first attempt to its commit
+//! - [`course`]: what an event goes on with from its first attempt to its commit; [`kept`]: what plugins keep in one of them
 //! - [`decide`]: one event from journal to commit; `decision`: why it went where it went
 //! - `parked`: events that were put aside
 //! - [`plan`]: what follows from an event, purely
@@ -26,6 +26,7 @@ pub mod chain;
 pub mod course;
 pub mod decide;
 mod decision;
+pub mod kept;
 pub mod keyed;
 pub mod lanes;
 pub mod media;

@@ -232,7 +232,7 @@ impl Owner {
             match self.shared.store.commit(self.lease(), commit.clone()).await {
                 Ok(()) => return Ok(()),
                 Err(StoreError::Fenced(_)) => self.fenced(),
-                Err(StoreError::Conflict { .. }) => return Err(NotCommitted::Conflict),
+                Err(StoreError::Conflict { .. } | StoreError::Overtaken { .. }) => return Err(NotCommitted::Conflict),
                 Err(error) => {
                     tracing::error!(%error, "the store cannot be written; trying again");
                     tokio::time::sleep(STORE_PAUSE).await;

@@ -40,7 +40,7 @@ pub(super) async fn decide_anew(
         plan.report(report.clone());
     }
     let weighed = weigh(&routing.chains, &event, &plan.conversation);
-    let asked = ask(course, weighed.as_ref(), &mut plan, &event, now).await?;
+    let asked = ask(owner, course, weighed.as_ref(), &mut plan, &event).await?;
     let fallback = weighed.as_ref().and_then(Weighed::fallback);
     plan.conclude_anew(Policy { read_receipts: false, fallback }, asked.end, &event.body);
     let remarks = plan.remarks();

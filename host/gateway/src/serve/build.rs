@@ -141,7 +141,7 @@ pub(crate) fn spec(config: &Config, name: &str, generation: u64, component: Byte
         generation,
         component,
         settings: plugin.settings.clone(),
-        grants: grants(config, name, &plugin.grants)?,
+        grants: grants(&config.credentials, name, &plugin.grants)?,
         secrets: secrets(plugin)?,
         limits: limits(&plugin.limits),
     })
@@ -169,10 +169,18 @@ pub(crate) fn component(name: &str, source: &Source) -> anyhow::Result<Bytes> {
     }
 }
 
-fn grants(config: &Config, plugin: &str, grants: &config::Grants) -> anyhow::Result<Grants> {
+/// What a plugin is granted, with the secrets of the credentials looked up.
+///
+/// # Errors
+/// When a host is none, or a credential is not there or cannot be read.
+pub(crate) fn grants(
+    credentials: &BTreeMap<String, config::Credential>,
+    plugin: &str,
+    grants: &config::Grants,
+) -> anyhow::Result<Grants> {
     let mut http = Vec::with_capacity(grants.http.len());
     for grant in &grants.http {
-        let credential = grant.credential.as_ref().map(|name| credential(config, plugin, name)).transpose()?;
+        let credential = grant.credential.as_ref().map(|name| credential(credentials, plugin, name)).transpose()?;
         http.push(HttpGrant {
             host: HostPattern::parse(&grant.host).with_context(|| format!("plugin `{plugin}`: a grant's host"))?,
             ports: grant.ports.clone(),
@@ -187,8 +195,12 @@ fn grants(config: &Config, plugin: &str, grants: &config::Grants) -> anyhow::Res
     Ok(Grants { http, media: grants.media, keyvalue: grants.keyvalue.map(config::Size::get) })
 }
 
-fn credential(config: &Config, plugin: &str, name: &str) -> anyhow::Result<Credential> {
-    let Some(credential) = config.credentials.get(name) else {
+fn credential(
+    credentials: &BTreeMap<String, config::Credential>,
+    plugin: &str,
+    name: &str,
+) -> anyhow::Result<Credential> {
+    let Some(credential) = credentials.get(name) else {
         bail!("plugin `{plugin}`: there is no [credentials.{name}]");
     };
     super::credentials::resolve(name, credential).with_context(|| format!("[credentials.{name}]"))

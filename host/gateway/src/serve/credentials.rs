@@ -37,6 +37,7 @@ pub(super) fn resolve(name: &str, credential: &config::Credential) -> anyhow::Re
             client_auth,
             scope,
             parameters,
+            scheme,
             private_network,
         } => OAuth2 {
             name: name.to_owned(),
@@ -47,6 +48,7 @@ pub(super) fn resolve(name: &str, credential: &config::Credential) -> anyhow::Re
             flow: Flow::ClientCredentials,
             scope: scope.clone(),
             parameters: parameters.clone(),
+            scheme: scheme.clone(),
             private_network: *private_network,
         },
         config::Credential::OAuth2RefreshToken {
@@ -57,6 +59,7 @@ pub(super) fn resolve(name: &str, credential: &config::Credential) -> anyhow::Re
             client_auth,
             scope,
             parameters,
+            scheme,
             private_network,
         } => OAuth2 {
             name: name.to_owned(),
@@ -67,6 +70,7 @@ pub(super) fn resolve(name: &str, credential: &config::Credential) -> anyhow::Re
             flow: Flow::RefreshToken(refresh_token.resolve()?),
             scope: scope.clone(),
             parameters: parameters.clone(),
+            scheme: scheme.clone(),
             private_network: *private_network,
         },
         config::Credential::OAuth2JwtBearer {
@@ -83,6 +87,7 @@ pub(super) fn resolve(name: &str, credential: &config::Credential) -> anyhow::Re
             client_auth,
             scope,
             parameters,
+            scheme,
             private_network,
         } => {
             let issuer = issuer.as_ref().or(client_id.as_ref()).context("it needs an issuer or a client_id")?;
@@ -108,6 +113,7 @@ pub(super) fn resolve(name: &str, credential: &config::Credential) -> anyhow::Re
                 flow: Flow::JwtBearer(Box::new(assertion)),
                 scope: scope.clone(),
                 parameters: parameters.clone(),
+                scheme: scheme.clone(),
                 private_network: *private_network,
             }
         }

@@ -254,6 +254,10 @@ impl Shelf for LazyStore {
         self.store()?.documents(space).await
     }
 
+    async fn space_size(&self, space: &str) -> Result<u64, StoreError> {
+        self.store()?.space_size(space).await
+    }
+
     async fn write_documents(
         &self,
         space: &str,

@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::deploy::Deployments;
 use crate::deploy::keyvalue::ShelfKeyValue;
+use crate::deploy::tokens::ShelfTokens;
 use crate::engine::lanes::Targets;
 use crate::engine::media::StoredMedia;
 use crate::engine::slot::Slots;
@@ -37,7 +38,7 @@ use crate::engine::{Engine, EngineOptions};
 use crate::http::{Surface, router};
 
 use self::deploy::Deploy;
-use self::reload::Reloader;
+use self::reload::{Reading, Reloader};
 
 /// Latency buckets, seconds: from a decision that takes tens of microseconds to a desk that takes its whole minute.
 const SECONDS: [f64; 16] =
@@ -45,6 +46,9 @@ const SECONDS: [f64; 16] =
 
 /// How long it may take to tell the other nodes that this one stops.
 const FOLLOWING_GRACE: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// How long a token that is on its way is waited for: as long as its server has to answer.
+const TOKEN_GRACE: std::time::Duration = patchbay_runtime::limits::TOKEN;
 
 /// A running gateway.
 #[derive(Debug)]
@@ -59,12 +63,12 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Builds everything that the configuration names, takes the partitions and opens the port. `file` is where the
-    /// configuration was read from, to be read again at a reload.
+    /// Builds everything that the configuration names, takes the partitions and opens the port. `reading` is how
+    /// the configuration is read again at a reload.
     ///
     /// # Errors
     /// A sentence that says which part could not start, and why.
-    pub async fn start(config: &Config, file: Option<&Path>) -> anyhow::Result<Self> {
+    pub async fn start(config: &Config, reading: Option<Reading>) -> anyhow::Result<Self> {
         let metrics = install_metrics()?;
         let data = &std::path::absolute(&config.gateway.data_dir).context("there is no current folder")?;
         make_private(data)
@@ -74,6 +78,7 @@ impl Gateway {
         let media = Arc::new(StoredMedia::new(Arc::clone(&store), Arc::clone(&blobs)));
         let mut options = RuntimeOptions::new(media);
         options.keyvalue = Arc::new(ShelfKeyValue::new(Arc::clone(&store)));
+        options.tokens = Arc::new(ShelfTokens::new(Arc::clone(&store)));
         options.cache_dir = Some(data.join("compiled"));
         options.compiler = crate::cli::compile::compiler();
         let runtime = patchbay_runtime::Engine::new(options).context("cannot start the plugins' sandbox")?;
@@ -100,7 +105,7 @@ impl Gateway {
             intake,
             data: data.clone(),
             live: ArcSwap::from_pointee(live),
-            reloader: Reloader::new(file, config.clone(), deploy),
+            reloader: Reloader::new(reading, config.clone(), deploy),
             metrics,
         });
         let addr = listener.local_addr()?;
@@ -127,6 +132,11 @@ impl Gateway {
         self.addr
     }
 
+    /// What a reload needs, in a task beside the gateway.
+    pub(crate) fn surface(&self) -> Arc<Surface> {
+        Arc::clone(&self.surface)
+    }
+
     /// Stops accepting, finishes what was started or leaves it in the store, and closes the store. `true`: everything
     /// that was started was finished.
     pub async fn stop(self) -> bool {
@@ -144,6 +154,10 @@ impl Gateway {
         let (server, finished) = tokio::join!(server, self.surface.engine.stop(grace));
         if server.is_err() {
             tracing::warn!("requests were still open when the time to stop was over");
+        }
+        // Calls are over, but a call that gave up may have left a token on its way.
+        if tokio::time::timeout(TOKEN_GRACE, self.surface.runtime.settle()).await.is_err() {
+            tracing::warn!("a token was still on its way; if it was a new refresh token, it is lost");
         }
         // A generation that is being compiled is nobody's concern any more.
         let _in_time = tokio::time::timeout(FOLLOWING_GRACE, self.following).await;
@@ -172,7 +186,7 @@ pub async fn run(config: Config, file: &Path) -> anyhow::Result<()> {
     // Before the start: whoever sends one then must not end the process.
     let mut hangups = signal(SignalKind::hangup()).context("cannot listen to SIGHUP")?;
     let file = std::path::absolute(file).context("there is no current folder")?;
-    let gateway = Gateway::start(&config, Some(&file)).await?;
+    let gateway = Gateway::start(&config, Some(Reading::of_file(file))).await?;
     let surface = Arc::clone(&gateway.surface);
     let reloads = tokio::spawn(async move {
         while hangups.recv().await.is_some() {

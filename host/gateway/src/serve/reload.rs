@@ -1,22 +1,47 @@
 //! The configuration, read again while the gateway runs: checked as a whole first, and then all of it or nothing.
 
 use std::fmt::Debug;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use anyhow::Context;
 use tokio::sync::Mutex;
 
 use super::build;
 use super::deploy::Deploy;
-use crate::config::{Config, Problem, Problems, Secrets, environment};
+use crate::config::{Checked, Config, Problem, Problems, Secrets, environment};
 use crate::http::Surface;
+
+/// How the configuration is read again: as it was read at the start.
+#[derive(Clone)]
+pub struct Reading(Arc<dyn Fn() -> Checked + Send + Sync>);
+
+impl Reading {
+    /// From a file, with the secrets that it names.
+    #[must_use]
+    pub fn of_file(file: PathBuf) -> Self {
+        Self::by(move || Config::check(&file, Secrets::Required(&environment)))
+    }
+
+    /// In this way. It may read files: it is called where it may take its time.
+    #[must_use]
+    pub fn by(read: impl Fn() -> Checked + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+}
+
+impl Debug for Reading {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reading").finish_non_exhaustive()
+    }
+}
 
 /// Reads the configuration again.
 #[derive(Debug)]
 pub struct Reloader {
-    /// The file that the gateway was started with; none: it was not started with one.
-    file: Option<PathBuf>,
+    /// How; none: the gateway was started without a file.
+    reading: Option<Reading>,
     /// What counts now. One reload at a time has it.
     running: Mutex<Config>,
     deploy: Arc<dyn Deploy>,
@@ -53,10 +78,15 @@ pub enum NotReloaded {
 }
 
 impl Reloader {
-    /// For a gateway that runs with this, read from `file`.
+    /// For a gateway that runs with this, and reads it again in this way.
     #[must_use]
-    pub fn new(file: Option<&Path>, running: Config, deploy: Arc<dyn Deploy>) -> Self {
-        Self { file: file.map(Path::to_owned), running: Mutex::new(running), deploy }
+    pub fn new(reading: Option<Reading>, running: Config, deploy: Arc<dyn Deploy>) -> Self {
+        for outcome in [DONE, REFUSED] {
+            // An alarm on the first refusal needs a zero before it.
+            count(outcome, 0);
+        }
+        now_read();
+        Self { reading, running: Mutex::new(running), deploy }
     }
 
     /// Reads the file again and goes on with it. A reload that is begun is finished: whoever waits for it may go away only if
@@ -65,10 +95,18 @@ impl Reloader {
     /// # Errors
     /// [`NotReloaded`]: everything is as it was.
     pub async fn reload(&self, surface: &Surface) -> Result<Reloaded, NotReloaded> {
-        let file = self.file.clone().ok_or(NotReloaded::NoFile)?;
+        let done = self.read_again(surface).await;
+        count(if done.is_ok() { DONE } else { REFUSED }, 1);
+        if done.is_ok() {
+            now_read();
+        }
+        done
+    }
+
+    async fn read_again(&self, surface: &Surface) -> Result<Reloaded, NotReloaded> {
+        let Reading(read) = self.reading.clone().ok_or(NotReloaded::NoFile)?;
         let mut running = self.running.lock().await;
-        let read = move || Config::check(&file, Secrets::Required(&environment));
-        let checked = tokio::task::spawn_blocking(read).await.context("the check broke off");
+        let checked = tokio::task::spawn_blocking(move || read()).await.context("the check broke off");
         let checked = checked.map_err(NotReloaded::Failed)?;
         let Some(config) = checked.config else { return Err(NotReloaded::Wrong(checked.problems)) };
         let restart = only_by_a_restart(&running, &config);
@@ -103,6 +141,21 @@ impl Reloader {
             Err(error) => tracing::error!("the configuration was not read again: {error}"),
         }
     }
+}
+
+/// The configuration that was read counts now.
+const DONE: &str = "done";
+/// Nothing has changed.
+const REFUSED: &str = "refused";
+
+fn count(outcome: &'static str, times: u64) {
+    metrics::counter!("patchbay_config_reloads_total", "outcome" => outcome).increment(times);
+}
+
+/// The configuration that counts was read now.
+fn now_read() {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    metrics::gauge!("patchbay_config_read_timestamp_seconds").set(now.as_secs_f64());
 }
 
 /// A part of a configuration: its name, and where it is.

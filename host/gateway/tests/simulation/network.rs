@@ -95,7 +95,7 @@ impl Network {
             let outcome = match &answer {
                 Ok(_) => "",
                 Err(StoreError::Fenced(_)) => "fenced",
-                Err(StoreError::Conflict { .. }) => "conflict",
+                Err(StoreError::Conflict { .. } | StoreError::Overtaken { .. }) => "conflict",
                 Err(_) => "error",
             };
             shared.lock().trace(now, node, what, || {
@@ -307,6 +307,16 @@ impl Shelf for Network {
         let space = space.to_owned();
         self.call("documents", self.detail(|| space.clone()), move |store| async move { store.documents(&space).await })
             .await
+    }
+
+    async fn space_size(&self, space: &str) -> Result<u64, StoreError> {
+        let space = space.to_owned();
+        self.call(
+            "space size",
+            self.detail(|| space.clone()),
+            move |store| async move { store.space_size(&space).await },
+        )
+        .await
     }
 
     async fn write_documents(

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use wasmtime_wasi_http::{Error, WasiBody};
@@ -19,7 +19,7 @@ use crate::credentials::{Attached, NoToken, Payload, Signer, Source};
 use crate::state::Facts;
 
 /// The header of an answer that the host gave because of a credential, with the reason in a word.
-const CREDENTIAL: HeaderName = HeaderName::from_static("x-patchbay-credential");
+pub(super) const CREDENTIAL: HeaderName = HeaderName::from_static("x-patchbay-credential");
 
 /// Why there is no answer of the server.
 pub(super) enum NoAnswer {
@@ -99,6 +99,8 @@ async fn with_token(
     let token = source.token().await.map_err(|why| NoAnswer::no_token(source.name(), &why))?;
     parts.headers.insert(header::AUTHORIZATION, token.header.clone());
     let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    // With these methods the client sends no body of unknown length, and does not look at it.
+    let length = length.or_else(|| matches!(parts.method, Method::GET | Method::HEAD).then_some(0));
     let (body, record) = recorded(body, length);
     let mut again = parts.clone();
     let response = facts.egress.exchange(Request::from_parts(parts, body), private, budget).await?;

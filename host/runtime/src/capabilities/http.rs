@@ -14,11 +14,12 @@ use super::denials::Denials;
 use super::egress::Trouble;
 use super::exchange::{NoAnswer, exchange};
 use super::policy::{DENIED, Denial, Target};
+use super::recorder::Recorder;
 use super::script::Script;
 use crate::call::{Call, Mode};
 use crate::credentials::Attached;
 use crate::limits;
-use crate::state::Facts;
+use crate::state::{Facts, Requests};
 
 /// How long a refused request may still write its body before the refusal is answered. Most clients write first and read
 /// then; one that waits for the answer before it writes must not wait for ever.
@@ -52,8 +53,8 @@ pub(crate) struct Outgoing {
     denials: Denials,
     mode: Mode,
     begun: u32,
-    /// Answers in the network's place.
-    script: Option<Arc<Script>>,
+    /// What becomes of them, where not what always does.
+    special: Option<Requests>,
 }
 
 /// A request that may leave.
@@ -64,9 +65,9 @@ pub(crate) struct Cleared {
 }
 
 impl Outgoing {
-    pub(crate) fn new(facts: Arc<Facts>, call: &Call, script: Option<Arc<Script>>) -> Self {
+    pub(crate) fn new(facts: Arc<Facts>, call: &Call, special: Option<Requests>) -> Self {
         let denials = Denials::new(facts.clone(), &call.subject);
-        Self { facts, denials, mode: call.mode, begun: 0, script }
+        Self { facts, denials, mode: call.mode, begun: 0, special }
     }
 
     /// Where the operator is told what was refused.
@@ -76,8 +77,19 @@ impl Outgoing {
 
     /// What answers in the network's place, in a rehearsal of a golden event. Nothing leaves then, so that no grant is
     /// asked for.
-    pub(crate) const fn script(&self) -> Option<&Arc<Script>> {
-        self.script.as_ref()
+    pub(crate) fn script(&self) -> Option<Arc<Script>> {
+        match &self.special {
+            Some(Requests::Scripted(script)) => Some(Arc::clone(script)),
+            _ => None,
+        }
+    }
+
+    /// What writes down how requests are answered, if somebody does.
+    pub(crate) fn recorder(&self) -> Option<Arc<Recorder>> {
+        match &self.special {
+            Some(Requests::Recorded(recorder)) => Some(Arc::clone(recorder)),
+            _ => None,
+        }
     }
 
     /// Checks a request against the grants, and takes out what a plugin must not set. The credential is added later,
@@ -87,6 +99,10 @@ impl Outgoing {
         let cleared = self.examine(parts).inspect_err(|denial| self.denials.tell(denial, Some(&parts.uri)))?;
         for name in &OURS {
             parts.headers.remove(name);
+        }
+        if self.recorder().is_some() {
+            // What is written down is to be read.
+            parts.headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         if cleared.credential.is_some() {
             parts.headers.remove(header::AUTHORIZATION);
@@ -123,7 +139,7 @@ impl Outgoing {
         };
         let port = authority.port_u16().unwrap_or(if https { 443 } else { 80 });
         let rule = self.facts.policy.decide(&Target { https, host, port, method, path: uri.path() })?;
-        if self.mode == Mode::Rehearsal && !rule.grant.rehearsal {
+        if self.mode == Mode::Rehearsal && !rule.grant.rehearsal && self.recorder().is_none() {
             return Err(self.facts.policy.rehearsal(&rule.grant, host));
         }
         let private = rule.grant.private_network;
@@ -139,6 +155,10 @@ pub(crate) struct Hooks {
 type Sent = Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
 
 impl WasiHttpHooks for Hooks {
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        limits::BODY_CHUNK
+    }
+
     fn send_request(
         &mut self,
         request: Request<WasiBody>,
@@ -148,39 +168,62 @@ impl WasiHttpHooks for Hooks {
         let facts = self.outgoing.facts.clone();
         let denials = self.outgoing.denials.clone();
         let (mut parts, body) = request.into_parts();
-        if let Some(script) = self.outgoing.script().cloned() {
+        if let Some(script) = self.outgoing.script() {
             let body = capped(body, facts.limits.request_body, Error::HttpRequestBodySize);
             return Box::new(async move {
                 Ok((script.answer(&parts.method, &parts.uri, Some(body)).await, Box::new(async { Ok(()) }) as Box<_>))
             });
         }
+        let (method, uri) = (parts.method.clone(), parts.uri.clone());
         let cleared = self.outgoing.clear(&mut parts);
+        let budget = budget(options.as_ref());
+        let recorder = self.outgoing.recorder();
         Box::new(async move {
-            let body = Lent::new(capped(body, facts.limits.request_body, Error::HttpRequestBodySize));
-            let answer = match cleared {
-                Err(denial) => refusal(&denial),
-                Ok(cleared) => {
-                    let uri = parts.uri.clone();
-                    let lent = body.clone().boxed_unsync();
-                    match exchange(&facts, &cleared, parts, lent, budget(options.as_ref())).await {
-                        Ok(response) => return Ok((response, Box::new(async { Ok(()) }) as Box<_>)),
-                        Err(NoAnswer::Trouble(Trouble::Prohibited { allowable })) => {
-                            let denial = facts.policy.private(&cleared.host, allowable);
-                            denials.tell(&denial, Some(&uri));
-                            refusal(&denial)
-                        }
-                        Err(NoAnswer::Trouble(trouble)) => return Err(error(trouble)),
-                        Err(NoAnswer::Credential(stand_in)) => stand_in,
-                    }
-                }
+            let body = capped(body, facts.limits.request_body, Error::HttpRequestBodySize);
+            let Some(recorder) = recorder else {
+                return answered(&facts, &denials, cleared, parts, body, budget).await;
             };
-            let mut rest = Box::pin(drain(body));
-            let drained = tokio::time::timeout(DRAIN, &mut rest).await.is_ok();
-            let after: Box<dyn Future<Output = Result<(), Error>> + Send> =
-                if drained { Box::new(async { Ok(()) }) } else { Box::new(rest.map(Ok)) };
-            Ok((answer, after))
+            let place = recorder.begin();
+            let sent = body.collect().await?.to_bytes();
+            let got = answered(&facts, &denials, cleared, parts, whole(sent.clone()), budget).await;
+            let response = recorder.keep(place, &method, &uri, Some(&sent), got.map(|(response, _)| response)).await?;
+            Ok((response, Box::new(async { Ok(()) }) as Box<_>))
         })
     }
+}
+
+/// The server's answer to a request that may leave, or the host's to one that may not.
+async fn answered(
+    facts: &Facts,
+    denials: &Denials,
+    cleared: Result<Cleared, Denial>,
+    parts: http::request::Parts,
+    body: WasiBody,
+    budget: Duration,
+) -> Sent {
+    let body = Lent::new(body);
+    let answer = match cleared {
+        Err(denial) => refusal(&denial),
+        Ok(cleared) => {
+            let uri = parts.uri.clone();
+            let lent = body.clone().boxed_unsync();
+            match exchange(facts, &cleared, parts, lent, budget).await {
+                Ok(response) => return Ok((response, Box::new(async { Ok(()) }) as Box<_>)),
+                Err(NoAnswer::Trouble(Trouble::Prohibited { allowable })) => {
+                    let denial = facts.policy.private(&cleared.host, allowable);
+                    denials.tell(&denial, Some(&uri));
+                    refusal(&denial)
+                }
+                Err(NoAnswer::Trouble(trouble)) => return Err(error(trouble)),
+                Err(NoAnswer::Credential(stand_in)) => stand_in,
+            }
+        }
+    };
+    let mut rest = Box::pin(drain(body));
+    let drained = tokio::time::timeout(DRAIN, &mut rest).await.is_ok();
+    let after: Box<dyn Future<Output = Result<(), Error>> + Send> =
+        if drained { Box::new(async { Ok(()) }) } else { Box::new(rest.map(Ok)) };
+    Ok((answer, after))
 }
 
 /// A plugin may ask for less time than it has.

@@ -57,13 +57,17 @@ pub(crate) struct Overlay {
     denials: Denials,
     /// No value: removed.
     writes: BTreeMap<String, Option<Bytes>>,
+    /// What is kept, bytes; asked for at the first write.
+    used: Option<u64>,
+    /// What the keys that are written had before, bytes; asked for when it matters.
+    replaced: BTreeMap<String, u64>,
     /// The keys as they were when the plugin began to list them, so that its pages fit together.
     listed: Vec<String>,
 }
 
 impl Overlay {
     pub(crate) const fn new(kept: Arc<dyn KeyValue>, mode: Mode, denials: Denials) -> Self {
-        Self { kept, mode, denials, writes: BTreeMap::new(), listed: Vec::new() }
+        Self { kept, mode, denials, writes: BTreeMap::new(), used: None, replaced: BTreeMap::new(), listed: Vec::new() }
     }
 
     async fn get(&self, facts: &Facts, key: &str) -> Result<Option<Bytes>, Error> {
@@ -74,7 +78,7 @@ impl Overlay {
         }
     }
 
-    fn put(&mut self, facts: &Facts, key: String, value: Option<Bytes>) -> Result<(), Error> {
+    async fn put(&mut self, facts: &Facts, key: String, value: Option<Bytes>) -> Result<(), Error> {
         check_key(&key)?;
         if let Some(value) = value.as_ref().filter(|value| value.len() > limits::KEYVALUE_VALUE) {
             let (size, most) = (value.len(), limits::KEYVALUE_VALUE);
@@ -86,18 +90,46 @@ impl Overlay {
         }
         let others = self.writes.iter().filter(|(other, _)| **other != key);
         let written = others.map(|(key, value)| size(key, value.as_ref())).sum::<u64>();
-        let would_be = written.saturating_add(size(&key, value.as_ref()));
-        // Growing beyond the quota shows when all is written; what cannot ever fit is refused at once.
-        let quota = facts.keyvalue.unwrap_or_default();
-        if value.is_some() && would_be > quota {
-            return Err(Error::Other(self.full(facts, would_be, quota)));
-        }
-        if value.is_some() && would_be > limits::KEYVALUE_BYTES {
-            let most = limits::KEYVALUE_BYTES;
-            return Err(Error::Other(format!("a call may write {most} bytes at the most: write fewer")));
+        let written = written.saturating_add(size(&key, value.as_ref()));
+        if value.is_some() {
+            if written > limits::KEYVALUE_BYTES {
+                let most = limits::KEYVALUE_BYTES;
+                return Err(Error::Other(format!("a call may write {most} bytes at the most: write fewer")));
+            }
+            self.check_room(facts, &key, written).await?;
         }
         self.writes.insert(key, value);
         Ok(())
+    }
+
+    /// Whether there is room for `written` bytes in this call's keys, of which `key` is to be one. What others write
+    /// meanwhile shows when all is kept; so does a store that cannot be asked now, which is no fault of the write.
+    async fn check_room(&mut self, facts: &Facts, key: &str, written: u64) -> Result<(), Error> {
+        let quota = facts.keyvalue.unwrap_or_default();
+        if self.used.is_none() {
+            self.used = self.kept.used(&facts.name).await.ok();
+        }
+        let Some(used) = self.used else { return Ok(()) };
+        let mut after = used.saturating_add(written);
+        if after <= quota {
+            return Ok(());
+        }
+        // What these keys had before goes.
+        for each in self.writes.keys().map(String::as_str).filter(|other| *other != key).chain([key]) {
+            let before = match self.replaced.get(each) {
+                Some(before) => *before,
+                None => {
+                    let Ok(kept) = self.kept.get(&facts.name, each).await else { return Ok(()) };
+                    let before = size(each, kept.as_ref());
+                    if self.replaced.len() < limits::KEYVALUE_WRITES {
+                        self.replaced.insert(each.to_owned(), before);
+                    }
+                    before
+                }
+            };
+            after = after.saturating_sub(before);
+        }
+        if after <= quota.max(used) { Ok(()) } else { Err(Error::Other(self.full(facts, used, after, quota))) }
     }
 
     /// A page of the keys; without a cursor, the first one of a new listing.
@@ -130,7 +162,11 @@ impl Overlay {
         let quota = facts.keyvalue.unwrap_or_default();
         match self.kept.write(&facts.name, writes, quota).await {
             Ok(()) => Ok(()),
-            Err(KeyValueError::Full { would_be, quota }) => Err(Failure::permanent(self.full(facts, would_be, quota))),
+            Err(KeyValueError::Full { would_be, quota }) => {
+                // Others have written since this call looked.
+                let used = self.used.unwrap_or_default();
+                Err(Failure::permanent(self.full(facts, used, would_be, quota)))
+            }
             // The call itself has ended, and may have told somebody.
             Err(error @ KeyValueError::Unavailable(_)) => {
                 Err(Failure::uncertain(format!("what the plugin wrote could not be kept: {error}")))
@@ -139,11 +175,11 @@ impl Overlay {
     }
 
     /// Tells the operator, and whoever asked, what to write for a plugin that wants to keep more than it may.
-    fn full(&self, facts: &Facts, would_be: u64, quota: u64) -> String {
+    fn full(&self, facts: &Facts, used: u64, would_be: u64, quota: u64) -> String {
         let (plugin, mebibytes) = (&facts.name, would_be.div_ceil(1 << 20));
         let denial = Denial {
             reason: "keyvalue-quota",
-            why: format!("plugin `{plugin}` would keep {would_be} bytes and is granted {quota}"),
+            why: format!("plugin `{plugin}` keeps {used} bytes, would keep {would_be}, and is granted {quota}"),
             remedy: format!("[plugins.{plugin}.grants]\nkeyvalue = \"{mebibytes}MiB\""),
         };
         self.denials.tell(&denial, None);
@@ -189,11 +225,11 @@ impl store::HostBucket for State {
     }
 
     async fn set(&mut self, _: Resource<Bucket>, key: String, value: Vec<u8>) -> wasmtime::Result<Result<(), Error>> {
-        Ok(self.overlay.put(&self.facts, key, Some(value.into())))
+        Ok(self.overlay.put(&self.facts, key, Some(value.into())).await)
     }
 
     async fn delete(&mut self, _: Resource<Bucket>, key: String) -> wasmtime::Result<Result<(), Error>> {
-        Ok(self.overlay.put(&self.facts, key, None))
+        Ok(self.overlay.put(&self.facts, key, None).await)
     }
 
     async fn exists(&mut self, _: Resource<Bucket>, key: String) -> wasmtime::Result<Result<bool, Error>> {

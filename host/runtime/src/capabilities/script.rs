@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full};
@@ -91,10 +93,15 @@ fn read(expected: &Value, body: &[u8]) -> Value {
 }
 
 fn written(answer: &ScriptedAnswer) -> Result<Response<WasiBody>, String> {
-    let (body, json) = match &answer.body {
-        Value::Null => (Bytes::new(), false),
-        Value::String(text) => (Bytes::from(text.clone()), false),
-        other => (Bytes::from(other.to_string()), true),
+    let (body, json) = match (&answer.body, &answer.base64) {
+        (Value::Null, Some(base64)) => {
+            let bytes = BASE64.decode(base64).map_err(|error| format!("`base64` is none: {error}"))?;
+            (Bytes::from(bytes), false)
+        }
+        (_, Some(_)) => return Err("it has both `body` and `base64`: write one of them".to_owned()),
+        (Value::Null, None) => (Bytes::new(), false),
+        (Value::String(text), None) => (Bytes::from(text.clone()), false),
+        (other, None) => (Bytes::from(other.to_string()), true),
     };
     let mut headers = HeaderMap::new();
     for (name, value) in &answer.headers {
@@ -121,7 +128,12 @@ mod tests {
     fn exchange(method: &str, url: &str, body: Option<Value>, answer: Value) -> Exchange {
         Exchange {
             request: ExpectedRequest { method: method.into(), url: url.into(), body },
-            answer: ScriptedAnswer { status: 201, headers: vec![("x-page".into(), "2".into())], body: answer },
+            answer: ScriptedAnswer {
+                status: 201,
+                headers: vec![("x-page".into(), "2".into())],
+                body: answer,
+                base64: None,
+            },
         }
     }
 

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
+use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, header};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
@@ -63,6 +64,10 @@ impl Upload {
         if !facts.media_granted {
             return Err(format!("plugin `{}` is not granted media", facts.name));
         }
+        if self.body.len() > limits::UPLOAD_PARTS {
+            let (parts, most) = (self.body.len(), limits::UPLOAD_PARTS);
+            return Err(format!("the body has {parts} parts; {most} are the most: join the bytes between two files"));
+        }
         let mut request = Request::new(());
         *request.method_mut() = Method::from_bytes(self.method.as_bytes())
             .map_err(|_| format!("`{}` is not an HTTP method", self.method.escape_debug()))?;
@@ -77,15 +82,31 @@ impl Upload {
                 HeaderValue::try_from(value).map_err(|_| format!("the value of `{name}` is no header value"))?;
             request.headers_mut().append(name, value);
         }
-        let (mut parts, ()) = request.into_parts();
-        if let Some(script) = outgoing.script().cloned() {
+        let (parts, ()) = request.into_parts();
+        if let Some(script) = outgoing.script() {
             return read(script.answer(&parts.method, &parts.uri, None).await).await;
         }
+        let Some(recorder) = outgoing.recorder() else {
+            return read(self.answered(parts, facts, outgoing).await?).await;
+        };
+        let (place, method, uri) = (recorder.begin(), parts.method.clone(), parts.uri.clone());
+        let got = self.answered(parts, facts, outgoing).await;
+        let got = got.map_err(|why| Error::InternalError(Some(why)));
+        let kept = recorder.keep(place, &method, &uri, None, got).await;
+        read(kept.map_err(|error| error.to_string())?).await
+    }
+
+    /// The server's answer to a request that may leave, or the host's to one that may not.
+    async fn answered(
+        self,
+        mut parts: Parts,
+        facts: &Facts,
+        outgoing: &mut Outgoing,
+    ) -> Result<Response<WasiBody>, String> {
         let cleared = match outgoing.clear(&mut parts) {
             Ok(cleared) => cleared,
-            Err(denial) => return read(refusal(&denial)).await,
+            Err(denial) => return Ok(refusal(&denial)),
         };
-
         let found = find(self.body, facts).await?;
         let size = found.iter().map(Found::size).fold(0, u64::saturating_add);
         if size > limits::UPLOAD_BODY {
@@ -93,18 +114,18 @@ impl Upload {
         }
         parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(size));
         let uri = parts.uri.clone();
-        let body = body(found, facts).await?;
+        let body = body(found, facts);
         // The body leaves before the answer comes: a second for each MiB on top.
         let budget = limits::FIRST_BYTE + std::time::Duration::from_secs(size >> 20);
         match exchange(facts, &cleared, parts, body, budget).await {
-            Ok(response) => read(response).await,
+            Ok(response) => Ok(response),
             Err(NoAnswer::Trouble(Trouble::Prohibited { allowable })) => {
                 let denial = facts.policy.private(&cleared.host, allowable);
                 outgoing.denials().tell(&denial, Some(&uri));
-                read(refusal(&denial)).await
+                Ok(refusal(&denial))
             }
             Err(NoAnswer::Trouble(trouble)) => Err(trouble.to_string()),
-            Err(NoAnswer::Credential(stand_in)) => read(stand_in).await,
+            Err(NoAnswer::Credential(stand_in)) => Ok(stand_in),
         }
     }
 }
@@ -123,19 +144,25 @@ async fn find(parts: Vec<Part>, facts: &Facts) -> Result<Vec<Found>, String> {
 
 type Pieces = BoxStream<'static, Result<Bytes, std::io::Error>>;
 
-async fn body(found: Vec<Found>, facts: &Facts) -> Result<WasiBody, String> {
-    let mut pieces: Vec<Pieces> = Vec::with_capacity(found.len());
-    for part in found {
-        pieces.push(match part {
-            Found::Bytes(bytes) => stream::once(std::future::ready(Ok(bytes))).boxed(),
-            Found::Media(handle) => facts.media.stream(&handle).await?,
-            Found::MediaBase64(handle) => base64(facts.media.stream(&handle).await?),
-        });
-    }
-    let frames = stream::iter(pieces)
+/// The body; each piece of media is opened when its turn comes.
+fn body(found: Vec<Found>, facts: &Facts) -> WasiBody {
+    let media = facts.media.clone();
+    let open = move |part: Found| {
+        let media = media.clone();
+        async move {
+            let pieces: Result<Pieces, String> = match part {
+                Found::Bytes(bytes) => Ok(stream::once(std::future::ready(Ok(bytes))).boxed()),
+                Found::Media(handle) => media.stream(&handle).await,
+                Found::MediaBase64(handle) => media.stream(&handle).await.map(base64),
+            };
+            pieces.unwrap_or_else(|why| stream::once(std::future::ready(Err(std::io::Error::other(why)))).boxed())
+        }
+    };
+    let frames = stream::iter(found)
+        .then(open)
         .flatten()
         .map(|piece| piece.map(Frame::data).map_err(|error| Error::InternalError(Some(error.to_string()))));
-    Ok(StreamBody::new(frames).boxed_unsync())
+    StreamBody::new(frames).boxed_unsync()
 }
 
 /// The stream in base64. What does not fill a group of three waits for the next piece.

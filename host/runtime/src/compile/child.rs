@@ -6,8 +6,7 @@
 
 use std::io::{self, Read as _, Write as _};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
+use crate::helper::{self, Bounds};
 use crate::{engine, limits};
 
 /// Exit code: the compiler refuses the component.
@@ -66,24 +65,10 @@ fn obey(order: &Order) -> Result<(), (u8, String)> {
     out.write_all(&artefact).and_then(|()| out.flush()).map_err(|error| host("cannot write")(&error))
 }
 
-/// Soft limits end the process with a signal that says which one it was; hard ones cannot be raised again.
 fn limit(order: &Order) -> io::Result<()> {
     // Whoever waits for the artefact is gone: so is its purpose.
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-    rustix::process::nice(limits::COMPILE_NICE)?;
-    at_most(Resource::Cpu, order.cpu, order.cpu + limits::COMPILE_CPU_GRACE.as_secs())?;
-    at_most(Resource::As, order.memory, order.memory)?;
-    at_most(Resource::Fsize, order.artefact, order.artefact)?;
-    // A dump is of no use to anybody.
-    at_most(Resource::Core, 0, 0)?;
-    at_most(Resource::Nofile, limits::COMPILE_FILES, limits::COMPILE_FILES)
-}
-
-/// Where less is allowed already, it stays so.
-fn at_most(resource: Resource, soft: u64, hard: u64) -> io::Result<()> {
-    let now = getrlimit(resource);
-    let least = |most: u64, now: Option<u64>| Some(now.map_or(most, |now| now.min(most)));
-    setrlimit(resource, Rlimit { current: least(soft, now.maximum), maximum: least(hard, now.maximum) })?;
-    Ok(())
+    let Order { cpu, memory, artefact, .. } = *order;
+    helper::confine(Bounds { cpu, memory, file: artefact, files: limits::COMPILE_FILES })
 }

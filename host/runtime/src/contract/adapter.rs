@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use patchbay_model::Failure;
-use wasmtime::Store;
-use wasmtime::component::{Component, Instance, InstancePre, Linker};
+use patchbay_model::{Failure, MediaId};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, ComponentNamedList, Instance, InstancePre, Lift, Linker, Lower, Resource};
+use wasmtime::error::Context as _;
+use wasmtime::{Store, bail, format_err};
 
 use super::{Answer, Ask, Bound, Contract, Start};
-use crate::closed;
+use crate::capabilities::blobs::Blob;
 use crate::plugin::Role;
 use crate::report::Cause;
 use crate::state::State;
@@ -71,8 +73,7 @@ impl<V: Version> Contract for Adapter<V> {
     }
 
     fn bind(&self, component: &Component, roles: &[Role]) -> wasmtime::Result<Box<dyn Bound>> {
-        let closed = closed::link(&self.linker, component)?;
-        let pre = closed.as_ref().unwrap_or(&self.linker).instantiate_pre(component)?;
+        let pre = self.linker.instantiate_pre(component)?;
         let roles = Arc::new(V::roles(&pre, roles)?);
         Ok(Box::new(Linked { pre, roles }))
     }
@@ -104,6 +105,33 @@ where
     F: for<'a> FnOnce(&'a mut Store<State>) -> BoxFuture<'a, Answered> + Send + 'static,
 {
     Box::new(run)
+}
+
+/// Holds an exported function against the types that it will be called with: the generated lookups go by names only, and
+/// would find out at the first call.
+pub(super) fn fits<Params, Return>(pre: &InstancePre<State>, interface: &str, function: &str) -> wasmtime::Result<()>
+where
+    Params: ComponentNamedList + Lower,
+    Return: ComponentNamedList + Lift,
+{
+    let component = pre.component();
+    let (_, instance) =
+        component.get_export(None, interface).ok_or_else(|| format_err!("it does not export {interface}"))?;
+    let Some((item, _)) = component.get_export(Some(&instance), function) else {
+        bail!("{interface} is without `{function}`");
+    };
+    let ComponentItem::ComponentFunc(found) = item else { bail!("`{function}` of {interface} is no function") };
+    // What the generated bindings check the functions of a world with.
+    let checked = found.typecheck::<Params, Return>(&pre.instance_type());
+    checked.with_context(|| format!("`{function}` of {interface} has another type"))
+}
+
+/// Hands stored media to a call: the handle lives as long as the call's store.
+pub(super) async fn lend(store: &mut Store<State>, media: &MediaId) -> wasmtime::Result<Resource<Blob>> {
+    let facts = store.data().facts.clone();
+    let opened = Blob::open(&facts, media.as_str()).await;
+    let blob = opened.map_err(|why| Stop::new(Cause::Host, format!("the media cannot be opened: {why}")))?;
+    Ok(store.data_mut().table.push(blob)?)
 }
 
 /// The functions of a role, or the reason that there are none.

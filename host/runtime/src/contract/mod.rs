@@ -18,7 +18,7 @@ mod words;
 use futures::future::BoxFuture;
 use patchbay_model::desk::{Added, Draft, Entry, Snapshot, Webhook};
 use patchbay_model::event::DeskActivity;
-use patchbay_model::{Attributes, Failure, Outcome, Ticket};
+use patchbay_model::{Attributes, Failure, Media, Outcome, Ticket, Verdict};
 use wasmtime::Store;
 use wasmtime::component::Component;
 
@@ -60,6 +60,7 @@ pub(crate) enum Ask<'a> {
     UpdateTicket(&'a str, &'a Ticket, &'a Attributes),
     ReadTicket(&'a str),
     Receive(&'a Webhook),
+    Inspect(&'a Media),
 }
 
 impl Ask<'_> {
@@ -67,6 +68,7 @@ impl Ask<'_> {
     pub(crate) const fn role(self) -> Role {
         match self {
             Self::Handle(_) => Role::Handler,
+            Self::Inspect(_) => Role::Inspector,
             _ => Role::Desk,
         }
     }
@@ -82,6 +84,7 @@ impl Ask<'_> {
             Self::UpdateTicket(..) => "desk.update-ticket",
             Self::ReadTicket(_) => "desk.read-ticket",
             Self::Receive(_) => "desk.receive",
+            Self::Inspect(_) => "inspector.inspect",
         }
     }
 }
@@ -94,6 +97,7 @@ pub(crate) enum Answer {
     Ticket(Ticket),
     Snapshot(Snapshot),
     Activities(Vec<DeskActivity>),
+    Verdict(Verdict),
 }
 
 /// Every version that this host knows, oldest first.

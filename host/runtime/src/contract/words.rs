@@ -3,6 +3,8 @@
 use patchbay_model::{Attributes, Body, Private};
 
 use crate::limits;
+use crate::report::Cause;
+use crate::stop::Stop;
 
 pub(super) fn text(value: &Private<String>) -> String {
     value.reveal().clone()
@@ -33,6 +35,18 @@ pub(super) fn reason(mut text: String) -> String {
         text.push('…');
     }
     text
+}
+
+/// A number that can be written down and compared. `of`: what it says something about.
+pub(super) fn number(value: f64, of: &str) -> Result<f64, Stop> {
+    if value.is_finite() { Ok(value) } else { Err(Stop::new(Cause::Answer, format!("the value of {of} is no number"))) }
+}
+
+/// How sure an inspector is of `of`.
+pub(super) fn confidence(score: f32, of: &str) -> Result<f32, Stop> {
+    let wrong = || Stop::new(Cause::Answer, format!("the confidence of {of} is not between 0 and 1"));
+    // What is no number is not within a range either.
+    (0.0..=1.0).contains(&score).then_some(score).ok_or_else(wrong)
 }
 
 /// What a version has no case for: the event's kind, and the body as the gateway writes it.

@@ -33,6 +33,9 @@ pub(super) fn sign(assertion: &Assertion, now: SystemTime, id: &str) -> Result<S
     ] {
         claims.insert(name.to_owned(), value);
     }
+    if assertion.subject.is_empty() {
+        claims.remove("sub");
+    }
     let signed = encode(&header, &claims, &key(assertion)?);
     signed.map(SecretString::from).map_err(|error| format!("the statement cannot be signed: {error}"))
 }
@@ -59,6 +62,8 @@ const fn algorithm(algorithm: SigningAlgorithm) -> Algorithm {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use jsonwebtoken::{DecodingKey, Validation, decode};
 
     /// The first key pair of RFC 8032, section 7.1.
@@ -94,6 +99,15 @@ mod tests {
         assert_eq!(token.claims["scope"], "read");
         assert_eq!(token.claims["jti"], "one");
         assert_eq!((&token.claims["iat"], &token.claims["exp"]), (&1_699_999_995.into(), &1_700_000_180.into()));
+    }
+
+    #[test]
+    fn a_statement_about_nobody_names_nobody() {
+        let nobody = Assertion { subject: String::new(), ..assertion(SigningAlgorithm::EdDsa) };
+        let signed = sign(&nobody, UNIX_EPOCH, "one").unwrap();
+        let claims = signed.expose_secret().split('.').nth(1).unwrap().to_owned();
+        let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+        assert_eq!((claims.get("sub"), &claims["iss"]), (None, &"app".into()));
     }
 
     #[test]

@@ -1,72 +1,37 @@
 //! Tokens at hand, and asking for the next one: once for all calls, plugins and generations that use the credential.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
-use http::HeaderValue;
 use http_body_util::{BodyExt as _, Full, Limited};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
-use thiserror::Error;
+use tokio_util::task::TaskTracker;
 
 use super::oauth::{self, Granted, With};
+use super::refresh::{Next, Rotation};
+use super::token::{Fresh, Known, NoToken, Token};
 use super::{ClientAuth, Flow, OAuth2, TokenStore};
 use crate::capabilities::egress::Egress;
 use crate::limits;
-
-/// Why a request cannot have its token. The texts are the host's own, and say nothing secret.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(crate) enum NoToken {
-    /// The server does not take the credential: somebody has to look at it.
-    #[error("the token endpoint refused it: {0}")]
-    Refused(String),
-    /// There is no answer now.
-    #[error("there is no token now: {0}")]
-    Unavailable(String),
-}
-
-/// An access token.
-pub(crate) struct Token {
-    /// The whole `Authorization` header.
-    pub(crate) header: HeaderValue,
-    /// The next one is asked for from here on.
-    renew: Instant,
-    number: u64,
-}
-
-/// The secrets that were got at run time, for whoever has to mask them. The last few: what was replaced may still be
-/// in an answer that is on its way.
-#[derive(Default)]
-pub(crate) struct Known(RwLock<VecDeque<SecretString>>);
-
-impl Known {
-    fn add(&self, secret: &SecretString) {
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        known.push_front(secret.clone());
-        known.truncate(limits::KNOWN_TOKENS);
-    }
-
-    /// All of them.
-    pub(crate) fn secrets(&self) -> Vec<SecretString> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
-    }
-}
 
 /// Every credential of the engine that asks for tokens.
 pub(crate) struct Credentials {
     egress: Arc<Egress>,
     store: Arc<dyn TokenStore>,
     sources: Mutex<HashMap<[u8; 32], Weak<Source>>>,
+    /// What must not be broken off.
+    tasks: TaskTracker,
 }
 
 impl Credentials {
     pub(crate) fn new(egress: Arc<Egress>, store: Arc<dyn TokenStore>) -> Self {
-        Self { egress, store, sources: Mutex::default() }
+        Self { egress, store, sources: Mutex::default(), tasks: TaskTracker::new() }
     }
 
     /// The source of this credential's tokens: the same one for all who have it, as long as one of them is there.
@@ -78,18 +43,27 @@ impl Credentials {
         if let Some(source) = sources.get(&digest).and_then(Weak::upgrade) {
             return Ok(source);
         }
-        let short: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let rotation = match &config.flow {
+            Flow::RefreshToken(configured) => Some(Rotation::new(config, configured)?),
+            Flow::ClientCredentials | Flow::JwtBearer(_) => None,
+        };
         let source = Arc::new(Source {
-            key: format!("{}-{short}", config.name),
             config: config.clone(),
+            rotation,
             egress: self.egress.clone(),
             store: self.store.clone(),
-            unsaved: Mutex::default(),
+            tasks: self.tasks.clone(),
             state: Mutex::default(),
             known: Arc::default(),
         });
         sources.insert(digest, Arc::downgrade(&source));
         Ok(source)
+    }
+
+    /// Waits until no token is on its way any more, and what came is kept.
+    pub(crate) async fn settled(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 }
 
@@ -105,7 +79,7 @@ fn digest(config: &OAuth2) -> [u8; 32] {
     let auth = if config.client_auth == ClientAuth::Body { "body" } else { "basic" };
     let parts = (
         (&config.name, config.token_url.as_str(), &config.client_id, secret(&config.client_secret)),
-        (auth, flow, &config.scope, &config.parameters, config.private_network),
+        (auth, flow, &config.scope, &config.parameters, &config.scheme, config.private_network),
     );
     // Debug puts texts into quotes with escapes: no two configurations look the same.
     Sha256::digest(format!("{parts:?}")).into()
@@ -116,12 +90,11 @@ type Asking = Shared<BoxFuture<'static, Result<Arc<Token>, NoToken>>>;
 /// Where one credential's tokens come from.
 pub(crate) struct Source {
     config: OAuth2,
-    /// Of the refresh token in the store.
-    key: String,
+    /// With a refresh token: what becomes of it.
+    rotation: Option<Rotation>,
     egress: Arc<Egress>,
     store: Arc<dyn TokenStore>,
-    /// A refresh token that the store did not take.
-    unsaved: Mutex<Option<SecretString>>,
+    tasks: TaskTracker,
     state: Mutex<State>,
     known: Arc<Known>,
 }
@@ -133,8 +106,12 @@ struct State {
     asking: Option<Asking>,
     /// The last time that there was none, and why.
     failed: Option<(Instant, NoToken)>,
+    /// How often there was none, one after the other.
+    failures: u32,
     /// The last time that a server did not take a token that had not ended.
     rejected: Option<Instant>,
+    /// That token: other nodes may not know yet.
+    spent: Option<SecretString>,
     /// Tokens so far.
     count: u64,
 }
@@ -164,7 +141,7 @@ impl Source {
                 return Ok(token.clone());
             }
             if let Some((at, why)) = &state.failed
-                && at.elapsed() < limits::TOKEN_FAILED
+                && at.elapsed() < pause(state.failures)
             {
                 return Err(why.clone());
             }
@@ -185,6 +162,7 @@ impl Source {
         }
         state.rejected = Some(Instant::now());
         state.token = None;
+        state.spent = Some(token.access.clone());
         true
     }
 
@@ -194,7 +172,7 @@ impl Source {
 
     /// Asks on a task of its own: a call that ends early must not take with it the refresh token that is on its way.
     async fn ask(self: Arc<Self>) -> Result<Arc<Token>, NoToken> {
-        let task = tokio::spawn({
+        let task = self.tasks.spawn({
             let source = self.clone();
             async move { source.fetch().await }
         });
@@ -202,69 +180,74 @@ impl Source {
         let mut state = self.state();
         state.asking = None;
         match granted {
-            Ok(granted) => {
+            Ok(fresh) => {
                 state.count += 1;
-                let token = Arc::new(token(&granted, state.count)?);
+                let scheme = self.config.scheme.as_deref().unwrap_or("Bearer");
+                let token = Arc::new(fresh.token(scheme, state.count)?);
                 state.token = Some(token.clone());
-                state.failed = None;
+                (state.failed, state.failures) = (None, 0);
                 Ok(token)
             }
             Err(why) => {
                 state.failed = Some((Instant::now(), why.clone()));
+                state.failures = state.failures.saturating_add(1);
                 Err(why)
             }
         }
     }
 
-    async fn fetch(&self) -> Result<Granted, NoToken> {
-        let granted = match &self.config.flow {
-            Flow::ClientCredentials => self.exchange(&With::Client).await,
-            Flow::JwtBearer(statement) => self.exchange(&oauth::signed(statement)?).await,
-            Flow::RefreshToken(configured) => self.refresh(configured).await,
+    async fn fetch(self: &Arc<Self>) -> Result<Fresh, NoToken> {
+        let granted = match (&self.rotation, &self.config.flow) {
+            (Some(rotation), _) => self.refresh(rotation).await,
+            (None, Flow::JwtBearer(statement)) => {
+                self.exchange(&oauth::signed(statement)?).await.map(|it| Fresh::of(&it))
+            }
+            (None, _) => self.exchange(&With::Client).await.map(|it| Fresh::of(&it)),
         };
         if let Err(why) = &granted {
-            let host = self.config.token_url.host_str();
-            tracing::error!(credential = self.config.name, host, "a credential has no token: {why}");
+            let (credential, host) = (&self.config.name, self.config.token_url.host_str());
+            match (why, &self.rotation) {
+                (NoToken::Refused(_), Some(_)) => tracing::error!(
+                    credential,
+                    host,
+                    "a credential has no token: {why}; if its refresh token is not good any more, get a new one from the \
+                     server and put it where `refresh_token` under [credentials.{credential}] says"
+                ),
+                _ => tracing::error!(credential, host, "a credential has no token: {why}"),
+            }
         }
         granted
     }
 
-    async fn refresh(&self, configured: &SecretString) -> Result<Granted, NoToken> {
-        let used = self.latest(configured).await?;
-        let granted = match self.exchange(&With::Refresh(used.clone())).await {
-            Err(NoToken::Refused(why)) => {
-                // Another node may have used it a moment ago, and kept the one that followed.
-                let latest = self.latest(configured).await?;
-                if latest.expose_secret() == used.expose_secret() {
-                    return Err(NoToken::Refused(why));
-                }
-                self.exchange(&With::Refresh(latest)).await?
-            }
-            other => other?,
+    /// With the refresh token that is good now, of which all nodes that share the store know.
+    async fn refresh(self: &Arc<Self>, rotation: &Rotation) -> Result<Fresh, NoToken> {
+        let spent = self.state().spent.clone();
+        let store = &*self.store;
+        let turn = match rotation.next(store, spent.as_ref(), |secret| self.known.add(secret)).await? {
+            Next::Have(fresh) => return Ok(fresh),
+            Next::Ask(turn) => turn,
         };
-        if let Some(next) = granted.refresh.as_ref().filter(|next| next.expose_secret() != used.expose_secret()) {
-            let kept = self.store.save(&self.key, next).await;
-            if let Err(error) = &kept {
-                let credential = &self.config.name;
-                tracing::error!(credential, %error, "a new refresh token is only kept until the gateway ends");
+        let granted = match self.exchange(&With::Refresh(turn.refresh.clone())).await {
+            Ok(granted) => granted,
+            Err(why) => {
+                rotation.give_up(store, turn).await;
+                return Err(why);
             }
-            *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner) = kept.is_err().then(|| next.clone());
+        };
+        let fresh = Fresh::of(&granted);
+        if let Err(error) = rotation.keep(store, turn, &granted, fresh.good_for).await {
+            let credential = &self.config.name;
+            tracing::error!(credential, %error, "a new refresh token is only in memory, until the store takes it");
+            let source = self.clone();
+            self.tasks.spawn(async move {
+                if let Some(rotation) = &source.rotation {
+                    while !rotation.save_unsaved(&*source.store).await.unwrap_or(false) {
+                        tokio::time::sleep(limits::TOKEN_KEEP).await;
+                    }
+                }
+            });
         }
-        Ok(granted)
-    }
-
-    /// The refresh token that is good now, as far as is known.
-    async fn latest(&self, configured: &SecretString) -> Result<SecretString, NoToken> {
-        let unsaved = self.unsaved.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(unsaved) = unsaved {
-            return Ok(unsaved);
-        }
-        let stored = self.store.load(&self.key).await;
-        let stored = stored.map_err(|error| NoToken::Unavailable(error.to_string()))?;
-        if let Some(stored) = &stored {
-            self.known.add(stored);
-        }
-        Ok(stored.unwrap_or_else(|| configured.clone()))
+        Ok(fresh)
     }
 
     /// One request to the token endpoint.
@@ -277,7 +260,9 @@ impl Source {
             let (head, body) = response.await.map_err(|trouble| unavailable(trouble.to_string()))?.into_parts();
             let body = Limited::new(body, limits::TOKEN_ANSWER).collect().await;
             let body = body.map_err(|_| unavailable("its answer broke off or is too long".into()))?.to_bytes();
-            oauth::answer(head.status, &body)
+            let mut secrets = self.config.secrets();
+            secrets.extend(with.secret().cloned());
+            oauth::answer(head.status, &body, &secrets)
         };
         let granted = tokio::time::timeout(limits::TOKEN, exchange).await;
         let granted = granted.unwrap_or_else(|_| Err(unavailable("its answer took too long".into())))?;
@@ -287,13 +272,8 @@ impl Source {
     }
 }
 
-/// The token as a header, to be renewed before it ends: what is sent takes its time.
-fn token(granted: &Granted, number: u64) -> Result<Token, NoToken> {
-    let header = HeaderValue::try_from(format!("Bearer {}", granted.access.expose_secret()));
-    let mut header = header.map_err(|_| NoToken::Unavailable("its token cannot be sent".into()))?;
-    header.set_sensitive(true);
-    // A server may say a hundred years, which is more than the clock can hold.
-    let lifetime = granted.lifetime.min(limits::TOKEN_LIFETIME_MOST);
-    let early = limits::TOKEN_EARLY.min(lifetime / 4);
-    Ok(Token { header, renew: Instant::now() + (lifetime - early), number })
+/// How long nobody asks after so many failures.
+fn pause(failures: u32) -> Duration {
+    let doubled = 1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX);
+    limits::TOKEN_FAILED.saturating_mul(doubled.max(1)).min(limits::TOKEN_FAILED_MOST)
 }

@@ -8,15 +8,19 @@
 //! - here: what an operator configures
 //! - `attach`: a credential that is ready to go onto requests
 //! - `oauth`, `assertion`: how a token is asked for (RFC 6749, RFC 7523), as plain data
-//! - `cache`: tokens at hand, and asking for the next one
-//! - `tokens`: where refresh tokens outlive the process
+//! - `cache`: tokens at hand, and asking for the next one; `token`: one of them
+//! - `refresh`: following a refresh token that changes, together with other nodes
+//! - `tokens`, `sealed`: where what became of it is kept, and in which form
 //! - `sigv4`: AWS's signatures
 
 mod assertion;
 mod attach;
 mod cache;
 mod oauth;
+mod refresh;
+mod sealed;
 mod sigv4;
+mod token;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -26,9 +30,10 @@ use serde_json::{Map, Value};
 use url::Url;
 
 pub(crate) use attach::Attached;
-pub(crate) use cache::{Credentials, Known, NoToken, Source};
+pub(crate) use cache::{Credentials, Source};
 pub(crate) use sigv4::{Payload, Signer};
-pub use tokens::{MemoryTokens, TokenStore, TokenStoreError};
+pub(crate) use token::{Known, NoToken};
+pub use tokens::{Kept, MemoryTokens, TokenStore, TokenStoreError};
 
 /// What the host adds to a request on its way out.
 #[derive(Clone, Debug)]
@@ -74,6 +79,8 @@ pub struct OAuth2 {
     pub scope: Option<String>,
     /// More parameters of the request: `audience`, `resource` …
     pub parameters: BTreeMap<String, String>,
+    /// What stands before the token in `Authorization`; none: `Bearer`, whatever the server calls it.
+    pub scheme: Option<String>,
     /// The token endpoint may be in a private network or on this machine, and speak `http://`.
     pub private_network: bool,
 }
@@ -110,7 +117,7 @@ pub struct Assertion {
     pub key_id: Option<String>,
     /// `iss`.
     pub issuer: String,
-    /// `sub`.
+    /// `sub`; empty: none.
     pub subject: String,
     /// `aud`.
     pub audience: String,

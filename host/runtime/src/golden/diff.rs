@@ -28,7 +28,11 @@ fn compare(at: &str, expected: Option<&Value>, got: Option<&Value>, found: &mut 
             }
         }
         (expected, got) if expected == got => {}
-        (expected, got) => found.push(format!("{at}: expected {}, got {}", shown(expected), shown(got))),
+        (expected, got) => {
+            // The whole has no place.
+            let place = if at.is_empty() { String::new() } else { format!("{at}: ") };
+            found.push(format!("{place}expected {}, got {}", shown(expected), shown(got)));
+        }
     }
 }
 

@@ -168,33 +168,38 @@ pub(crate) async fn assert_well(plugin: &Plugin) {
 }
 
 /// Media in memory, given in pieces.
-pub(crate) struct Shelf(Vec<u8>);
+pub(crate) struct Shelf(String, Vec<u8>);
 
 #[async_trait::async_trait]
 impl patchbay_runtime::MediaSource for Shelf {
     async fn open(&self, media: &str) -> Result<patchbay_runtime::MediaHandle, String> {
-        if media != "photo" {
+        if media != self.0 {
             return Err(format!("there is no `{media}`"));
         }
-        let size = self.0.len() as u64;
+        let size = self.1.len() as u64;
         Ok(patchbay_runtime::MediaHandle { key: media.into(), size, mime: "image/jpeg".into(), file_name: None })
     }
 
     async fn read(&self, _handle: &patchbay_runtime::MediaHandle, offset: u64, length: u32) -> Result<Bytes, String> {
-        let begin = usize::try_from(offset).unwrap().min(self.0.len());
-        let end = (begin + length as usize).min(self.0.len());
-        Ok(Bytes::copy_from_slice(&self.0[begin..end]))
+        let begin = usize::try_from(offset).unwrap().min(self.1.len());
+        let end = (begin + length as usize).min(self.1.len());
+        Ok(Bytes::copy_from_slice(&self.1[begin..end]))
     }
 
     async fn stream(
         &self,
         _handle: &patchbay_runtime::MediaHandle,
     ) -> Result<futures::stream::BoxStream<'static, Result<Bytes, std::io::Error>>, String> {
-        let pieces: Vec<_> = self.0.chunks(1001).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+        let pieces: Vec<_> = self.1.chunks(1001).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
         Ok(Box::pin(futures::stream::iter(pieces)))
     }
 }
 
 pub(crate) fn shelf(bytes: Vec<u8>) -> Arc<Shelf> {
-    Arc::new(Shelf(bytes))
+    shelf_with("photo", bytes)
+}
+
+/// The same under another id.
+pub(crate) fn shelf_with(id: &str, bytes: Vec<u8>) -> Arc<Shelf> {
+    Arc::new(Shelf(id.to_owned(), bytes))
 }

@@ -11,6 +11,8 @@
 mod aws;
 #[path = "../common/mod.rs"]
 mod common;
+mod refresh;
+mod vendors;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,11 +26,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, post};
 use common::*;
-use patchbay_runtime::credentials::{Assertion, ClientAuth, Flow, MemoryTokens, OAuth2, SigningAlgorithm};
-use patchbay_runtime::{
-    Call, CallError, Credential, Engine, HostPattern, HttpGrant, LoadError, Mode, Plugin, TokenStore,
-};
-use secrecy::ExposeSecret as _;
+use patchbay_runtime::credentials::{Assertion, ClientAuth, Flow, OAuth2, SigningAlgorithm};
+use patchbay_runtime::{Call, CallError, Credential, Engine, HostPattern, HttpGrant, LoadError, Mode, Plugin};
 
 /// A token request: the form and the `Authorization` header.
 type Asked = (BTreeMap<String, String>, Option<String>);
@@ -42,7 +41,6 @@ struct Desk {
     /// What the token endpoint answers: seconds of life, or a status.
     lifetime: AtomicUsize,
     refuses: Mutex<Option<u16>>,
-    rotates: bool,
     /// The API's: token and body of each request that it took.
     took: Mutex<Vec<(String, Bytes)>>,
     refused: AtomicUsize,
@@ -55,23 +53,16 @@ async fn token(State(desk): State<Shared>, headers: HeaderMap, body: Bytes) -> R
     tokio::time::sleep(Duration::from_millis(50)).await;
     let form: BTreeMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
     let authorization = headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap().to_owned());
-    desk.asked.lock().unwrap().push((form.clone(), authorization));
+    desk.asked.lock().unwrap().push((form, authorization));
     if let Some(status) = *desk.refuses.lock().unwrap() {
         return (StatusCode::from_u16(status).unwrap(), r#"{"error":"invalid_client"}"#).into_response();
     }
     let number = desk.tokens.load(Ordering::SeqCst) + 1;
-    let mut answer = serde_json::json!({
+    let answer = serde_json::json!({
         "access_token": format!("access-token-{number}"),
         "token_type": "Bearer",
         "expires_in": desk.lifetime.load(Ordering::SeqCst),
     });
-    if desk.rotates {
-        let good = if number == 1 { "refresh-token-0".to_owned() } else { format!("refresh-token-{}", number - 1) };
-        if form["refresh_token"] != good {
-            return (StatusCode::BAD_REQUEST, r#"{"error":"invalid_grant"}"#).into_response();
-        }
-        answer["refresh_token"] = format!("refresh-token-{number}").into();
-    }
     desk.tokens.store(number, Ordering::SeqCst);
     axum::Json(answer).into_response()
 }
@@ -115,6 +106,7 @@ fn oauth(port: u16, flow: Flow) -> OAuth2 {
         flow,
         scope: Some("tickets".into()),
         parameters: BTreeMap::new(),
+        scheme: None,
         private_network: true,
     }
 }
@@ -216,62 +208,6 @@ async fn a_long_body_is_not_kept_for_a_second_time() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_is_followed_through_its_changes_and_over_restarts() {
-    let (desk, port) = serve(Desk { rotates: true, ..Desk::default() }).await;
-    let kept = Arc::new(MemoryTokens::default());
-    let command = format!("http GET http://localhost:{port}/api");
-    let flow = || Flow::RefreshToken("refresh-token-0".to_owned().into());
-    for restart in 0..2 {
-        let engine = engine_with(|options| options.tokens = kept.clone());
-        let plugin = plugin(&engine, port, oauth(port, flow())).await;
-        for _ in 0..2 {
-            assert_eq!(ask(&plugin, &command).await["status"], "200", "after {restart} restarts");
-        }
-    }
-    let used: Vec<_> = desk.asked.lock().unwrap().iter().map(|(form, _)| form["refresh_token"].clone()).collect();
-    assert_eq!(used, ["refresh-token-0", "refresh-token-1", "refresh-token-2", "refresh-token-3"]);
-    // Another refresh token in the configuration begins anew.
-    let engine = engine_with(|options| options.tokens = kept.clone());
-    let other = plugin(&engine, port, oauth(port, Flow::RefreshToken("another-token".to_owned().into()))).await;
-    assert_eq!(ask(&other, &command).await["status"], "401");
-}
-
-/// Gives one token to the first who asks, and the one that a second node kept meanwhile to the next.
-#[derive(Debug, Default)]
-struct TwoNodes(AtomicUsize);
-
-#[async_trait::async_trait]
-impl TokenStore for TwoNodes {
-    async fn load(
-        &self,
-        key: &str,
-    ) -> Result<Option<secrecy::SecretString>, patchbay_runtime::credentials::TokenStoreError> {
-        assert!(key.starts_with("crm-") && !key.contains("refresh"), "{key}");
-        let turn = self.0.fetch_add(1, Ordering::SeqCst);
-        Ok((turn > 0).then(|| "refresh-token-1".to_owned().into()))
-    }
-
-    async fn save(
-        &self,
-        _: &str,
-        token: &secrecy::SecretString,
-    ) -> Result<(), patchbay_runtime::credentials::TokenStoreError> {
-        assert_eq!(token.expose_secret(), "refresh-token-2");
-        Ok(())
-    }
-}
-
-#[tokio::test]
-async fn another_node_may_have_used_the_refresh_token_first() {
-    let (desk, port) = serve(Desk { rotates: true, tokens: 1.into(), lifetime: 3600.into(), ..Desk::default() }).await;
-    let engine = engine_with(|options| options.tokens = Arc::new(TwoNodes::default()));
-    let plugin = plugin(&engine, port, oauth(port, Flow::RefreshToken("refresh-token-0".to_owned().into()))).await;
-    assert_eq!(ask(&plugin, &format!("http GET http://localhost:{port}/api")).await["status"], "200");
-    let used: Vec<_> = desk.asked.lock().unwrap().iter().map(|(form, _)| form["refresh_token"].clone()).collect();
-    assert_eq!(used, ["refresh-token-0", "refresh-token-1"]);
-}
-
-#[tokio::test]
 async fn a_signed_statement_gets_a_token() {
     let (desk, port) = serve(long_lived()).await;
     let engine = engine();
@@ -328,6 +264,23 @@ async fn a_credential_without_a_token_is_an_answer_that_plugins_know() {
     // Five calls at once asked once, and it is not asked again at once.
     assert_eq!(desk.asked.lock().unwrap().len(), 2);
     assert!(desk.took.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_scheme_stands_before_the_token() {
+    let (desk, port) = serve(long_lived()).await;
+    let engine = engine();
+    let config = OAuth2 { scheme: Some("Zoho-oauthtoken".into()), ..oauth(port, Flow::ClientCredentials) };
+    let plugin = plugin(&engine, port, config).await;
+    // This server wants another word.
+    let answer = ask(&plugin, &format!("http GET http://localhost:{port}/api")).await;
+    assert_eq!(answer["body"], format!("not with Zoho-oauthtoken {}", "*".repeat(14)));
+    assert_eq!(desk.asked.lock().unwrap().len(), 2);
+    for wrong in ["two words", "", "a:b", "line\nbreak"] {
+        let config = OAuth2 { scheme: Some(wrong.into()), ..oauth(port, Flow::ClientCredentials) };
+        let error = load(&engine, "zen", port, Credential::OAuth2(Box::new(config))).await.unwrap_err().to_string();
+        assert!(error.contains("has a scheme that is not one word"), "{error}");
+    }
 }
 
 #[tokio::test]

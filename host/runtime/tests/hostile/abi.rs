@@ -5,10 +5,9 @@ use std::time::Duration;
 use patchbay_model::Failure;
 use patchbay_runtime::{CallError, Cause, LoadError, PluginReport};
 use wit_component::StringEncoding;
-use wit_parser::Resolve;
 
 use super::common::*;
-use super::wat::{Module, bare_spec, encode, tiny};
+use super::wat::{Module, bare_spec, tiny};
 
 /// `err(permanent(text))`, with the text's address and length.
 fn says(address: u32, length: u32) -> String {
@@ -210,24 +209,4 @@ async fn bulk_work_is_interrupted_as_well() {
     let report = ends(module, StringEncoding::UTF8).await;
     assert_eq!(report.cause, Cause::CpuTime, "{report:?}");
     assert!(begun.elapsed() < Duration::from_secs(60));
-}
-
-#[tokio::test]
-async fn a_function_of_another_type_is_not_called() {
-    let engine = engine_with(|options| options.concurrent_calls = 2);
-    let mut resolve = Resolve::default();
-    let wit = "package patchbay:plugin@0.1.0;
-        interface handler { handle: func(event: string) -> string; }
-        world handler-plugin { export handler; }";
-    let package = resolve.push_str("other.wit", wit).unwrap();
-    let module = "(module
-        (memory (export \"memory\") 1)
-        (func (export \"cabi_realloc\") (param i32 i32 i32 i32) (result i32) (i32.const 16))
-        (func (export \"patchbay:plugin/handler@0.1.0#handle\") (param i32 i32) (result i32) (i32.const 16)))";
-    let component = encode(&resolve, package, "handler-plugin", module, StringEncoding::UTF8);
-    // Its interface has the right name: that its function is another one shows when it is called.
-    let plugin = engine.load(bare_spec("acme", component)).await.unwrap();
-    let report = broken(&plugin, "hello").await;
-    assert_eq!(report.cause, Cause::Trap, "{report:?}");
-    assert_eq!(report.detail, "expected `record` found `string`");
 }

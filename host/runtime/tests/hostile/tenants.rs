@@ -89,6 +89,10 @@ impl KeyValue for InMemory {
         Ok(kept.keys().filter(|(of, _)| of == plugin).map(|(_, key)| key.clone()).collect())
     }
 
+    async fn used(&self, _: &str) -> Result<u64, KeyValueError> {
+        Ok(0)
+    }
+
     async fn write(&self, plugin: &str, writes: Vec<(String, Option<Bytes>)>, _: u64) -> Result<(), KeyValueError> {
         let mut kept = self.0.lock().unwrap();
         for (key, value) in writes {

@@ -28,6 +28,10 @@ class Store:
         """Removes a key; that it is not there is no failure."""
         use(lambda bucket: bucket.delete(key))
 
+    def has(self, key: str) -> bool:
+        """Whether there is such a key."""
+        return use(lambda bucket: bucket.exists(key))
+
     def keys(self) -> list[str]:
         """All keys, sorted."""
         keys: list[str] = []

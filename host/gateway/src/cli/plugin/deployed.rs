@@ -1,5 +1,6 @@
 //! What the commands about deployments share: where they ask, how they wait, what they say.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use indicatif::ProgressBar;
@@ -9,11 +10,15 @@ use tokio::time::Instant;
 use crate::cli::client::Client;
 use crate::cli::failure::{DONE, Failure, REFUSED, failed, wrong};
 use crate::cli::output::{json_lines, print, text_of};
+use crate::deploy::nodes::{GONE_AFTER, SAID_EVERY};
 
 /// The pause between two looks at what the nodes run.
 const LOOK: Duration = Duration::from_millis(200);
-/// How long the nodes are waited for: a large component compiles for two minutes on a busy one.
+/// How long nodes that live are waited for: a large component compiles for two minutes on a busy one. One that has ended is
+/// waited for no longer than [`GONE_AFTER`].
 const PATIENCE: Duration = Duration::from_secs(5 * 60);
+/// After so long it is said what is waited for.
+const SAY_AFTER: Duration = Duration::from_secs(3);
 
 /// The address of a deployment in the API.
 ///
@@ -54,20 +59,21 @@ pub(super) fn list<'a>(answer: &'a Value, key: &str) -> &'a [Value] {
 /// When a node cannot do it, or the nodes take too long.
 pub(super) async fn conclude(client: &Client, name: &str, done: Value, wait: bool, json: bool) -> anyhow::Result<u8> {
     let held = text_of(&done, "state") == "held";
-    let nodes = if wait && !held { wait_for_all(client, name, &done).await? } else { Vec::new() };
+    let waited = if wait && !held { wait_for_all(client, name, &done).await? } else { Waited::default() };
     if json {
         let mut row = done;
         if let Some(object) = row.as_object_mut().filter(|_| wait && !held) {
-            object.insert("nodes".into(), json!(nodes));
+            object.insert("nodes".into(), json!(waited.nodes));
+            object.insert("gone".into(), json!(waited.gone));
         }
         json_lines([&row])?;
         return Ok(if held { REFUSED } else { DONE });
     }
-    print(&said(name, &done, &nodes))?;
+    print(&said(name, &done, &waited))?;
     Ok(if held { REFUSED } else { DONE })
 }
 
-fn said(name: &str, done: &Value, nodes: &[String]) -> String {
+fn said(name: &str, done: &Value, Waited { nodes, gone }: &Waited) -> String {
     let mut text = String::new();
     for stage in list(done, "stages") {
         text += &format!(
@@ -92,14 +98,41 @@ fn said(name: &str, done: &Value, nodes: &[String]) -> String {
     if !nodes.is_empty() {
         text += &format!("on {}\n", nodes.join(", "));
     }
+    for node in gone {
+        text += &format!("not on {node}, which has ended meanwhile; it follows when it is started again\n");
+    }
     text
 }
 
-/// Waits until every node runs what the order came to. Gives the nodes' names.
-async fn wait_for_all(client: &Client, name: &str, done: &Value) -> anyhow::Result<Vec<String>> {
+/// What waiting came to.
+#[derive(Debug, Default)]
+struct Waited {
+    /// The nodes that run it.
+    nodes: Vec<String>,
+    /// Those that were there and have gone.
+    gone: Vec<String>,
+}
+
+/// Why a node is waited for.
+fn reason(node: &Value) -> String {
+    let name = text_of(node, "node");
+    let silent = Duration::from_millis(node.get("silent_ms").and_then(Value::as_u64).unwrap_or_default());
+    // It speaks more often than that: something is wrong there.
+    if silent > SAID_EVERY + SAY_AFTER {
+        let (silent, gone) = (silent.as_secs(), GONE_AFTER.as_secs());
+        return format!("{name}, which has said nothing for {silent} s and counts as gone after {gone} s");
+    }
+    format!("{name}, which runs generation {}", text_of(node, "active"))
+}
+
+/// Waits until every node runs what the order came to, and says what it waits for.
+async fn wait_for_all(client: &Client, name: &str, done: &Value) -> anyhow::Result<Waited> {
     let bar = ProgressBar::new_spinner();
-    let until = Instant::now() + PATIENCE;
-    let names = loop {
+    let begun = Instant::now();
+    let mut seen: BTreeSet<String> = BTreeSet::new();
+    // What was said last of each node.
+    let mut told: BTreeMap<String, bool> = BTreeMap::new();
+    let waited = loop {
         let now = whole(client, name).await?;
         let nodes = list(&now, "nodes");
         let named = |wanted: bool| -> Vec<String> {
@@ -114,7 +147,11 @@ async fn wait_for_all(client: &Client, name: &str, done: &Value) -> anyhow::Resu
                  plugin history {name}`"
             )));
         }
-        if let Some((node, problem)) = nodes.iter().find_map(|node| Some((node, node.get("problem")?.as_str()?))) {
+        // What a node said about the record before this one says nothing about this one, for a while.
+        let late = begun.elapsed() >= GONE_AFTER;
+        let told_now = |node: &&Value| late || node.get("revision") == now.get("revision");
+        let problem = |node| Some((node, Value::get(node, "problem")?.as_str()?));
+        if let Some((node, problem)) = nodes.iter().filter(told_now).find_map(problem) {
             bar.finish_and_clear();
             return Err(failed(format!(
                 "the node {} keeps what it runs: {problem}; put that right there, or take it back with `patchbay plugin \
@@ -122,11 +159,23 @@ async fn wait_for_all(client: &Client, name: &str, done: &Value) -> anyhow::Resu
                 text_of(node, "node")
             )));
         }
+        seen.extend(nodes.iter().map(|node| text_of(node, "node")));
         let waiting = named(false);
         if waiting.is_empty() && !nodes.is_empty() {
-            break named(true);
+            let nodes = named(true);
+            let gone = seen.into_iter().filter(|node| !nodes.contains(node)).collect();
+            break Waited { nodes, gone };
         }
-        if Instant::now() >= until {
+        if begun.elapsed() >= SAY_AFTER {
+            for node in nodes.iter().filter(|node| waiting.contains(&text_of(node, "node"))) {
+                let reason = reason(node);
+                let silent = reason.contains("nothing");
+                if told.insert(text_of(node, "node"), silent) != Some(silent) {
+                    bar.suspend(|| anstream::eprintln!("waiting for {reason}"));
+                }
+            }
+        }
+        if begun.elapsed() >= PATIENCE {
             bar.finish_and_clear();
             return Err(failed(format!(
                 "not all nodes run it yet: {} do not; `patchbay plugin list` shows how it goes on",
@@ -138,7 +187,7 @@ async fn wait_for_all(client: &Client, name: &str, done: &Value) -> anyhow::Resu
         tokio::time::sleep(LOOK).await;
     };
     bar.finish_and_clear();
-    Ok(names)
+    Ok(waited)
 }
 
 /// A component that the gateway does not take is refused by a rule, and the command line was right.

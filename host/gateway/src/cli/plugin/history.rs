@@ -8,7 +8,8 @@ use crate::cli::output::{json_lines, print, table, text_of};
 
 /// What its help says.
 pub const ABOUT: &str = "Shows what has happened to a deployment, oldest first: who deployed, approved, promoted and rolled back \
-                  which generation, and why. A node that took a generation back by itself stands there as `node NAME`.";
+                  which generation, and why; what was refused before it became a generation has no number. A node that \
+                  took a generation back by itself stands there as `node NAME`.";
 
 /// What its help shows.
 pub const EXAMPLES: &str = "Examples:\n  \

@@ -6,14 +6,14 @@ mod settings;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use bytes::Bytes;
 use owo_colors::{OwoColorize, Style};
 use patchbay_artefact::{Manifest, component, signature};
 use patchbay_runtime::{Import, Inspection, Need, inspect, limits};
 use serde_json::{Value, json};
 
 use self::settings::Setting;
-use crate::cli::failure::{DONE, wrong};
+use crate::cli::failure::{DONE, failed, wrong};
 use crate::cli::output::{self, print, table};
 
 /// What its help says.
@@ -24,12 +24,13 @@ pub const ABOUT: &str = "Shows what a component is and what it wants: its roles,
 /// What its help shows.
 pub const EXAMPLES: &str = "Examples:\n  \
                        patchbay plugin inspect acme-router.wasm\n  \
+                       patchbay plugin inspect builtin:zendesk        one that ships with the gateway\n  \
                        patchbay plugin inspect acme-router.wasm --json";
 
 /// `patchbay plugin inspect`
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The component.
+    /// The component's file, or builtin:NAME
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Write one JSON object.
@@ -44,8 +45,8 @@ struct Shown {
     manifest: Option<Manifest>,
     golden: usize,
     settings: Vec<Setting>,
-    /// In `FILE.sig`.
-    signatures: usize,
+    /// In `FILE.sig`; none of what ships with the gateway.
+    signatures: Option<usize>,
 }
 
 /// Does it, and gives the exit code.
@@ -64,12 +65,23 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
 
 impl Shown {
     fn of(file: &Path) -> anyhow::Result<Self> {
-        let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let (bytes, signatures) = match builtin(file) {
+            Some(name) => (shipped(name)?, None),
+            None => {
+                let bytes = std::fs::read(file).map_err(|error| {
+                    let file = file.display();
+                    failed(format!(
+                        "cannot read {file}: {error}; `patchbay plugin build` makes the component of a project"
+                    ))
+                })?;
+                let signatures = signature::read(&signature::file_of(file));
+                (bytes.into(), Some(signatures.map_err(|error| wrong(error.to_string()))?.len()))
+            }
+        };
         let fault = |error: &dyn std::fmt::Display| wrong(format!("{}: {error}", file.display()));
         let inspection = inspect(&bytes).map_err(|error| fault(&error))?;
         let manifest = component::manifest(&bytes).map_err(|error| fault(&error))?;
         let golden = component::golden(&bytes).map_err(|error| fault(&error))?.len();
-        let signatures = signature::read(&signature::file_of(file)).map_err(|error| wrong(error.to_string()))?.len();
         let settings = manifest.as_ref().and_then(|manifest| manifest.settings.as_ref()).map(settings::read);
         let settings = settings.unwrap_or_default();
         Ok(Self { file: file.to_owned(), inspection, manifest, golden, settings, signatures })
@@ -96,7 +108,7 @@ impl Shown {
             "manifest": self.manifest,
             "settings": self.settings.iter().map(Setting::json).collect::<Vec<_>>(),
             "golden": self.golden,
-            "signatures": self.signatures,
+            "signatures": self.signatures.unwrap_or_default(),
             "configuration": self.configuration(),
         })
     }
@@ -134,8 +146,9 @@ impl Shown {
         };
         let signed = signature::file_of(&self.file);
         let signatures = match self.signatures {
-            0 => "none beside it".to_owned(),
-            number => format!(
+            None => "ships with the gateway".to_owned(),
+            Some(0) => "none beside it".to_owned(),
+            Some(number) => format!(
                 "{} in {}: `patchbay plugin verify` says whose",
                 output::count(number as u64, "signature", "signatures"),
                 signed.display()
@@ -184,6 +197,18 @@ impl Shown {
             }
         }
     }
+}
+
+/// The name of a plugin that ships with the gateway: `builtin:NAME`, as a configuration has it.
+fn builtin(file: &Path) -> Option<&str> {
+    file.to_str()?.strip_prefix("builtin:")
+}
+
+fn shipped(name: &str) -> anyhow::Result<Bytes> {
+    patchbay_builtin::component(name).map(Bytes::from_static).ok_or_else(|| {
+        let known = patchbay_builtin::names().join(", builtin:");
+        wrong(format!("no plugin `{name}` ships with the gateway; there are builtin:{known}"))
+    })
 }
 
 /// The names of the grants that an import needs, as they stand in a configuration.

@@ -68,9 +68,12 @@ impl Role {
 pub enum Language {
     /// Rust, for wasm32-wasip2
     Rust,
-    /// JavaScript or TypeScript, with Node
-    #[value(alias = "js", alias = "typescript", alias = "ts")]
+    /// JavaScript, with Node
+    #[value(alias = "js")]
     Javascript,
+    /// TypeScript, with Node
+    #[value(alias = "ts")]
+    Typescript,
     /// Python 3.11 or later
     #[value(alias = "py")]
     Python,
@@ -82,6 +85,7 @@ impl Language {
         match self {
             Self::Rust => "rust",
             Self::Javascript => "javascript",
+            Self::Typescript => "typescript",
             Self::Python => "python",
         }
     }
@@ -90,7 +94,7 @@ impl Language {
     const fn tests(self) -> &'static str {
         match self {
             Self::Rust => "cargo test",
-            Self::Javascript => "npm test",
+            Self::Javascript | Self::Typescript => "npm test",
             Self::Python => "python3 -m unittest",
         }
     }
@@ -119,7 +123,7 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     for (file, content) in &files {
         write(&folder.join(file), content)?;
     }
-    print(&next(&folder, lang, role, &name))?;
+    print(&next(&folder, lang, &name))?;
     Ok(DONE)
 }
 
@@ -132,16 +136,14 @@ fn write(path: &Path, content: &[u8]) -> anyhow::Result<()> {
 }
 
 /// What to type next.
-fn next(folder: &Path, lang: Language, role: Role, name: &str) -> String {
-    let mut rows = vec![
+fn next(folder: &Path, lang: Language, name: &str) -> String {
+    let rows = [
         (format!("cd {}", folder.display()), ""),
         ("patchbay plugin build".to_owned(), "make the component"),
         (lang.tests().to_owned(), "test the logic by itself"),
+        ("patchbay plugin test".to_owned(), "ask the component the golden events in tests/golden"),
+        (format!("patchbay plugin inspect {name}.wasm"), "see it as an operator does"),
     ];
-    if role == Role::Handler {
-        rows.push(("patchbay plugin test".to_owned(), "ask the component the golden events in tests/golden"));
-    }
-    rows.push((format!("patchbay plugin inspect {name}.wasm"), "see it as an operator does"));
     let width = rows.iter().map(|(command, _)| command.chars().count()).max().unwrap_or_default();
     let mut text = format!("{} is a plugin in {} now. Next:\n", folder.display(), lang.as_str());
     for (command, about) in rows {
@@ -176,10 +178,10 @@ mod tests {
     }
 
     #[test]
-    fn what_to_type_next_fits_the_role() {
-        let text = next(Path::new("x"), Language::Javascript, Role::Handler, "x");
+    fn what_to_type_next_fits_the_language() {
+        let text = next(Path::new("x"), Language::Javascript, "x");
         assert!(text.contains("\n  npm test ") && text.contains("\n  patchbay plugin test "), "{text}");
-        let text = next(Path::new("x"), Language::Rust, Role::Desk, "x");
-        assert!(!text.contains("patchbay plugin test "), "{text}");
+        let text = next(Path::new("x"), Language::Rust, "x");
+        assert!(text.contains("\n  cargo test "), "{text}");
     }
 }

@@ -178,7 +178,9 @@ pub fn signing_key(text: &str) -> anyhow::Result<SigningKey> {
     let content = match text.strip_prefix("env:") {
         Some(name) => std::env::var(name)
             .map_err(|_| wrong(format!("the variable {name} is not set; put the private key (PEM) into it")))?,
-        None => std::fs::read_to_string(text).map_err(|error| wrong(format!("{text} cannot be read ({error})")))?,
+        None => std::fs::read_to_string(text).map_err(|error| {
+            wrong(format!("{text} cannot be read ({error}); `patchbay plugin keygen NAME` makes NAME.key and NAME.pub"))
+        })?,
     };
     let content = SecretString::from(content);
     SigningKey::from_pem(content.expose_secret()).map_err(|error| wrong(format!("{text}: {error}")))

@@ -1,15 +1,25 @@
 //! `patchbay plugin test`: golden events in the real sandbox.
+//!
+//! # Layout
+//! - here: the flags, asking, and telling
+//! - `subject`, `stale`: the component and its golden events
+//! - `record`: real servers in place of what is written
+//! - `update`, `layout`: writing into the files
 
+mod layout;
+mod record;
 mod stale;
 mod subject;
 mod update;
 
+use std::collections::BTreeSet;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use owo_colors::{OwoColorize, Style};
+use patchbay_model::golden::Exchange;
 use patchbay_runtime::{GoldenResult, Plugin, rehearse};
 use serde_json::json;
 
@@ -21,14 +31,16 @@ use crate::cli::output::{self, print};
 pub const ABOUT: &str = "Asks the plugin each of its golden events and compares what it answers, in the sandbox that a gateway \
                   runs it in. Golden events are `tests/golden/*.json` in the project's folder, or those that are packed \
                   into the component. Nothing leaves the sandbox: requests are answered by what the golden event says \
-                  under `http`.";
+                  under `http`. With `--record` they leave once, and what the servers answer is written there: what they \
+                  change in the world is changed.";
 
 /// What its help shows.
 pub const EXAMPLES: &str = "Examples:\n  \
                        patchbay plugin test\n  \
                        patchbay plugin test vip                      those with `vip` in their names\n  \
                        patchbay plugin test --update                 what it answers now is right\n  \
-                       patchbay plugin test --component acme.wasm    of somebody else's component";
+                       patchbay plugin test --component acme.wasm    of somebody else's component\n  \
+                       patchbay plugin test order --record --config servers.toml";
 
 /// `patchbay plugin test`
 #[derive(Clone, Debug, clap::Args)]
@@ -45,7 +57,14 @@ pub struct Args {
     /// Write what the plugin answers into the files, as what it has to answer.
     #[arg(long)]
     pub update: bool,
-    /// Write one JSON object for each golden event: name, file, passed, differences, took_ms, updated.
+    /// Let the plugin's requests leave, and write what servers answer into the files, under `http`.
+    #[arg(long)]
+    pub record: bool,
+    /// What may be called while recording, and with which credentials: a gateway's configuration, or the part of it with
+    /// [plugins.NAME.grants] and [credentials]. Without it: the hosts that the plugin wants, over https.
+    #[arg(long, value_name = "FILE", requires = "record")]
+    pub config: Option<PathBuf>,
+    /// Write one JSON object for each golden event: name, file, passed, differences, took_ms, updated, recorded, left_out.
     #[arg(long)]
     pub json: bool,
 }
@@ -56,6 +75,10 @@ struct Told {
     result: GoldenResult,
     /// Its file was changed.
     updated: bool,
+    /// What servers answered, where they were asked.
+    recorded: Option<Vec<Exchange>>,
+    /// Headers that were not recorded because they may be secret, by name.
+    left_out: BTreeSet<String>,
 }
 
 /// Does it, and gives the exit code.
@@ -66,10 +89,11 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     let begun = Instant::now();
     let subject = Subject::find(&args.folder, args.component.as_deref())?;
     let cases = subject.cases(args.filter.as_deref())?;
-    if args.update && cases.iter().any(|case| case.file.is_none()) {
-        return Err(failed("the golden events are in the component, and not in files: there is nothing to update"));
+    if (args.update || args.record) && cases.iter().any(|case| case.file.is_none()) {
+        return Err(failed("the golden events are in the component, and not in files: there is nothing to write into"));
     }
-    let (plugin, notes) = subject.load().await?;
+    let callable = args.record.then(|| subject.callable(args.config.as_deref())).transpose()?;
+    let (plugin, notes) = subject.load(callable).await?;
     if !args.json {
         print(&format!(
             "{}, {}\n",
@@ -80,17 +104,22 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
             anstream::eprintln!("{}: {note}", "note".style(Style::new().cyan().bold()));
         }
     }
-    let mut told = rehearse_all(&plugin, cases).await;
+    let mut told = if args.record { record_all(&plugin, cases).await? } else { rehearse_all(&plugin, cases).await };
     if args.update {
         for told in &mut told {
             told.update(&plugin).await?;
         }
     }
+    for told in &mut told {
+        let settings = subject.settings(&told.case.golden);
+        told.result.passed &= settings.is_empty();
+        told.result.differences.splice(0..0, settings);
+    }
     if args.json {
         let rows: Vec<_> = told.iter().map(Told::json).collect();
         output::json_lines(&rows)?;
     } else {
-        show(&told, begun.elapsed(), args.update)?;
+        show(&told, begun.elapsed(), args.update || args.record)?;
     }
     Ok(if told.iter().all(Told::fine) { DONE } else { FAILED })
 }
@@ -101,11 +130,20 @@ async fn rehearse_all(plugin: &Plugin, cases: Vec<Case>) -> Vec<Told> {
     futures::stream::iter(cases)
         .map(|case| async move {
             let result = rehearse(plugin, &case.golden).await;
-            Told { case, result, updated: false }
+            Told { case, result, updated: false, recorded: None, left_out: BTreeSet::new() }
         })
         .buffered(side_by_side)
         .collect()
         .await
+}
+
+/// One after the other: a server may be another one after each.
+async fn record_all(plugin: &Plugin, cases: Vec<Case>) -> anyhow::Result<Vec<Told>> {
+    let mut told = Vec::with_capacity(cases.len());
+    for case in cases {
+        told.push(record::record(plugin, case).await?);
+    }
+    Ok(told)
 }
 
 impl Told {
@@ -135,6 +173,8 @@ impl Told {
             "differences": self.result.differences,
             "took_ms": self.result.took.as_secs_f64() * 1000.0,
             "updated": self.updated,
+            "recorded": self.recorded,
+            "left_out": self.left_out,
         })
     }
 }
@@ -142,13 +182,22 @@ impl Told {
 fn show(told: &[Told], took: Duration, update: bool) -> anyhow::Result<()> {
     let widest = told.iter().map(|told| told.case.golden.name.chars().count()).max().unwrap_or_default();
     let mut text = String::new();
-    for Told { case, result, updated } in told {
+    for Told { case, result, updated, recorded, .. } in told {
         let (sign, style) = if result.passed { ("✓", Style::new().green()) } else { ("✗", Style::new().red()) };
         let name = &case.golden.name;
         let missing = widest.saturating_sub(name.chars().count());
         let millis = result.took.as_secs_f64() * 1000.0;
-        let note = if *updated { "  updated" } else { "" };
+        let note = match recorded {
+            Some(recorded) => {
+                format!("  recorded {}", output::count(recorded.len() as u64, "request", "requests"))
+            }
+            None if *updated => "  updated".to_owned(),
+            None => String::new(),
+        };
         text.push_str(&format!("{} {name}{:missing$}  {millis:.1} ms{note}\n", sign.style(style.bold()), ""));
+        for exchange in recorded.iter().flatten() {
+            text.push_str(&format!("    {}\n", record::line(exchange)));
+        }
         for difference in &result.differences {
             text.push_str(&format!("    {}\n", difference.replace('\n', "\n    ")));
         }
@@ -158,6 +207,16 @@ fn show(told: &[Told], took: Duration, update: bool) -> anyhow::Result<()> {
     text.push_str(&format!("{passed} passed, {wrong} failed, in {:.1} s\n", took.as_secs_f64()));
     for file in told.iter().filter(|told| told.updated).filter_map(|told| told.case.file.as_ref()) {
         text.push_str(&format!("written: {}\n", file.display()));
+    }
+    let left_out: BTreeSet<&str> = told.iter().flat_map(|told| &told.left_out).map(String::as_str).collect();
+    if !left_out.is_empty() {
+        let names: Vec<&str> = left_out.into_iter().collect();
+        text.push_str(&format!("headers that may be secret and were left out: {}\n", names.join(", ")));
+    }
+    if told.iter().any(|told| told.updated && told.recorded.as_ref().is_some_and(|recorded| !recorded.is_empty())) {
+        text.push_str(
+            "This is what the servers really said: read it, and take people out of it, before you keep it.\n",
+        );
     }
     if wrong > 0 && !update && told.iter().any(|told| told.case.file.is_some()) {
         text.push_str("If the plugin is right and a file is wrong: patchbay plugin test --update\n");

@@ -1,9 +1,7 @@
 //! `patchbay plugin watch`
 
-use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
 use patchbay_artefact::Project;
 
@@ -12,11 +10,7 @@ use crate::cli::args::GatewayArgs;
 use crate::cli::client::Client;
 use crate::cli::failure::wrong;
 use crate::cli::output::text_of;
-
-/// The pause between two looks at the files: nobody notices it, and looking at some hundred files costs a millisecond.
-const LOOK: Duration = Duration::from_millis(100);
-/// What tools write themselves.
-const NOT_LOOKED_AT: [&str; 5] = [".git", ".venv", "__pycache__", "node_modules", "target"];
+use crate::watching::Watching;
 
 /// What its help says.
 pub const ABOUT: &str = "Builds the project, deploys it into a running gateway, and does so again whenever one of the files \
@@ -51,11 +45,12 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     let project = Project::read(&args.folder).map_err(|error| wrong(error.to_string()))?;
     let name = args.deployment.clone().unwrap_or_else(|| project.manifest().name.clone());
     let client = Client::new(&args.gateway)?;
-    let mut seen = Files::of(&args.folder);
     loop {
+        // From before the build on: what changes while it runs is built next.
+        let watching = Watching::of(&files(&args.folder))?;
         once(&args.folder, &name, &client).await;
         anstream::eprintln!("waiting for changes; Ctrl-C ends it");
-        seen = seen.changed(&args.folder).await;
+        watching.changed().await;
     }
 }
 
@@ -88,71 +83,27 @@ async fn deploy(built: &Built, name: &str, client: &Client) -> anyhow::Result<St
     Ok(said)
 }
 
-/// The files that a project is made of, and when they changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Files(BTreeMap<PathBuf, (Option<SystemTime>, u64)>);
-
-impl Files {
-    /// As they are now. A plugin.toml that cannot be read for a moment is a file that changes.
-    fn of(folder: &Path) -> Self {
-        let watched = Project::read(folder).ok().and_then(|project| Some(project.build?.watch));
-        let mut files = BTreeMap::new();
-        for path in watched.unwrap_or_else(|| vec!["src".into()]).iter().map(|path| folder.join(path)) {
-            collect(&path, &mut files);
-        }
-        collect(&folder.join(patchbay_artefact::project::FILE), &mut files);
-        Self(files)
-    }
-
-    /// Waits until something has changed, and then until nothing changes any more.
-    async fn changed(self, folder: &Path) -> Self {
-        let mut before = self;
-        let mut moved = false;
-        loop {
-            tokio::time::sleep(LOOK).await;
-            let now = Self::of(folder);
-            match (now == before, moved) {
-                (true, true) => return now,
-                (true, false) => {}
-                (false, _) => moved = true,
-            }
-            before = now;
-        }
-    }
-}
-
-fn collect(path: &Path, files: &mut BTreeMap<PathBuf, (Option<SystemTime>, u64)>) {
-    let Ok(about) = fs::metadata(path) else { return };
-    if !about.is_dir() {
-        files.insert(path.to_owned(), (about.modified().ok(), about.len()));
-        return;
-    }
-    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-        if !NOT_LOOKED_AT.iter().any(|name| entry.file_name() == *name) {
-            collect(&entry.path(), files);
-        }
-    }
+/// The files that a project is made of. A plugin.toml that cannot be read for a moment is a file that changes.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let watched = Project::read(folder).ok().and_then(|project| Some(project.build?.watch));
+    let mut files: Vec<PathBuf> = watched.unwrap_or_else(|| vec!["src".into()]);
+    files.push(patchbay_artefact::project::FILE.into());
+    files.iter().map(|path| folder.join(path)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_change_is_seen_once_it_is_over() {
+    #[test]
+    fn what_is_watched_stands_in_the_project_s_file() {
         let folder = tempfile::tempdir().unwrap();
-        let write = |path: &str, text: &str| {
-            let path = folder.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        };
-        write("plugin.toml", "name = \"a\"\nversion = \"0.1.0\"\n[build]\ncommand = [\"true\"]\noutput = \"a.wasm\"\n");
-        write("src/lib.rs", "1");
-        write("src/target/x", "1");
-        let before = Files::of(folder.path());
-        assert_eq!(before.0.len(), 2, "{before:?}");
-        write("src/lib.rs", "22");
-        let after = before.clone().changed(folder.path()).await;
-        assert!(after != before && after == Files::of(folder.path()));
+        let file = folder.path().join("plugin.toml");
+        let at = |name: &str| folder.path().join(name);
+        let build = "[build]\ncommand = [\"true\"]\noutput = \"a.wasm\"\nwatch = [\"lib\", \"words.txt\"]\n";
+        std::fs::write(&file, format!("name = \"a\"\nversion = \"0.1.0\"\n{build}")).unwrap();
+        assert_eq!(files(folder.path()), [at("lib"), at("words.txt"), file.clone()]);
+        std::fs::write(&file, "name =").unwrap();
+        assert_eq!(files(folder.path()), [at("src"), file]);
     }
 }

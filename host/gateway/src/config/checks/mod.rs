@@ -1,5 +1,6 @@
 //! A configuration's parts against each other and against the world.
 
+mod components;
 mod grants;
 mod references;
 mod rules;
@@ -10,16 +11,25 @@ use super::plugin::PRIVATE_KEY;
 use super::problem::Severity;
 use super::shape::Findings;
 use super::tree::Node;
-use super::{Config, Secrets, gateway, secret};
+use super::{Components, Config, Secrets, gateway, secret};
 
 /// Reports everything that the shape alone does not show.
-pub(super) fn check(config: &Config, tree: &Node, secrets: Secrets<'_>, findings: &mut Findings) {
+pub(super) fn check(
+    config: &Config,
+    tree: &Node,
+    secrets: Secrets<'_>,
+    components: Components,
+    findings: &mut Findings,
+) {
     let mut check = Check { config, tree, findings };
     values::check(&mut check);
     references::check(&mut check);
     rules::check(&mut check);
     grants::check(&mut check);
     store::check(&mut check);
+    if components == Components::Read {
+        components::check(&mut check);
+    }
     if let Secrets::Required(lookup) = secrets {
         check_secrets(&mut check, lookup);
     }

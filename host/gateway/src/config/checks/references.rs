@@ -131,6 +131,11 @@ fn component(path: &Path) -> Result<(), (String, String)> {
     }
 }
 
+/// Whether the bytes begin like a component.
+pub(super) fn is_component(bytes: &[u8]) -> bool {
+    bytes.starts_with(&COMPONENT)
+}
+
 /// Plugins and credentials that nothing uses.
 fn unused(check: &mut Check<'_>) {
     let config = check.config;

@@ -6,6 +6,7 @@ mod advice;
 
 use std::ops::Range;
 
+pub(super) use patchbay_artefact::settings::nearest;
 use serde_json::{Map, Value, json};
 
 use super::problem::{Problem, Severity};
@@ -48,16 +49,6 @@ pub(super) fn check(tree: &Node, findings: &mut Findings) -> Value {
     let mut walk = Walk { root: &root, findings };
     let value = walk.value(tree, &root, "", 0..0);
     value.unwrap_or_else(|| json!({}))
-}
-
-/// The candidate that was probably meant: at most a third of the letters differ.
-pub(super) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let word = word.to_ascii_lowercase().replace('-', "_");
-    candidates
-        .map(|candidate| (strsim::damerau_levenshtein(&word, &candidate.replace('-', "_")), candidate))
-        .filter(|(distance, candidate)| *distance <= (word.len().max(candidate.len()) / 3).max(1))
-        .min()
-        .map(|(_, candidate)| candidate)
 }
 
 struct Walk<'a> {

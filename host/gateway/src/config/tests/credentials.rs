@@ -17,7 +17,8 @@ fn every_type_is_read() {
         "type = \"header\"\nname = \"X-Key\"\nvalue = \"env:P\"",
         "type = \"oauth2-client-credentials\"\ntoken_url = \"https://a.example/token\"\nclient_id = \"c\"\nclient_secret = \
          \"env:P\"\nclient_auth = \"body\"\nscope = \"a b\"\nparameters = { audience = \"https://api.example.com\" }",
-        "type = \"oauth2-refresh-token\"\ntoken_url = \"https://a.example/token\"\nrefresh_token = \"env:P\"",
+        "type = \"oauth2-refresh-token\"\ntoken_url = \"https://a.example/token\"\nrefresh_token = \"env:P\"\nscheme = \
+         \"Zoho-oauthtoken\"",
         "type = \"oauth2-jwt-bearer\"\ntoken_url = \"https://a.example/token\"\nalgorithm = \"RS256\"\nprivate_key = \
          \"env:P\"\nissuer = \"i\"\nkey_id = \"k\"\nclaims = { scope = \"s\", n = 1 }",
         "type = \"oauth2-client-credentials\"\ntoken_url = \"http://127.0.0.1:9/token\"\nprivate_network = \

@@ -1,5 +1,6 @@
 //! One file with everything wrong, and each problem alone: where it is shown, and what it says to write.
 
+mod components;
 mod credentials;
 mod references;
 mod schema_file;

@@ -21,7 +21,7 @@ use patchbay_model::task::{DeadLetter, Lane};
 use patchbay_model::{
     Arrival, Body, Conversation, Customer, CustomerId, Effect, Event, Identity, Private, Route, Task, TaskId, Timestamp,
 };
-use patchbay_store::{ClearedTimer, Commit, EventRecord, Link, LinkChange, Report, Timer};
+use patchbay_store::{ClearedTimer, Commit, EventRecord, Link, LinkChange, Report, Shelving, Timer};
 
 pub use consequences::{ChainEnd, Policy};
 pub use joining::Beyond;
@@ -71,6 +71,7 @@ pub struct Plan<'a> {
     cleared_timers: Vec<ClearedTimer>,
     append: Vec<Arrival>,
     reports: Vec<Report>,
+    documents: Vec<Shelving>,
     dead_letters: Vec<DeadLetter>,
     /// What was done beyond the handlers' answers, in sentences without what customers wrote.
     remarks: Vec<String>,
@@ -106,6 +107,7 @@ impl<'a> Plan<'a> {
             cleared_timers: Vec::new(),
             append: Vec::new(),
             reports: Vec::new(),
+            documents: Vec::new(),
             dead_letters: Vec::new(),
             remarks: Vec::new(),
             undelivered: None,
@@ -137,6 +139,11 @@ impl<'a> Plan<'a> {
         self.reports.push(report);
     }
 
+    /// Adds what the handlers keep.
+    pub fn keep(&mut self, documents: Vec<Shelving>) {
+        self.documents.extend(documents);
+    }
+
     /// The commit that ends the event's handling, replacing the conversation at `version`.
     #[must_use]
     pub fn into_commit(mut self, version: u64) -> Commit {
@@ -151,6 +158,7 @@ impl<'a> Plan<'a> {
             append: self.append,
             dead_letters: self.dead_letters,
             reports: self.reports,
+            documents: self.documents,
             ..Commit::default()
         }
     }

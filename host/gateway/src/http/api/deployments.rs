@@ -34,8 +34,8 @@ pub(super) async fn show(
     State(surface): State<Arc<Surface>>,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Refusal> {
-    let (record, nodes) = surface.deployments.show(&name).await?;
-    Ok(Json(view::whole(&name, &record, &nodes)))
+    let (kept, nodes) = surface.deployments.show(&name).await?;
+    Ok(Json(view::whole(&name, &kept, &nodes)))
 }
 
 /// How a new generation begins.

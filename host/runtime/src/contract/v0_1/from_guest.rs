@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use patchbay_model as model;
 use patchbay_model::action::{Row, Section};
+use patchbay_model::verdict::{Decision, Finding, Verdict};
 use patchbay_model::{Action, Failure, MediaId, OutgoingContent, Timestamp, desk, event};
 
 use super::bindings::exports::patchbay::plugin::{desk as out, handler};
 use super::bindings::patchbay::plugin::types as wit;
-use crate::contract::words::{attributes, private, reason};
+use crate::contract::words::{attributes, confidence, number, private, reason};
 use crate::report::Cause;
 use crate::stop::Stop;
 
@@ -156,6 +157,38 @@ pub(super) fn activity(activity: wit::DeskActivity, name: Option<&str>) -> event
             }
         },
     }
+}
+
+pub(super) fn verdict(found: wit::Verdict) -> Result<Verdict, Stop> {
+    Ok(Verdict {
+        decision: match found.decision {
+            wit::Decision::Pass => Decision::Pass,
+            wit::Decision::Warn => Decision::Warn,
+            wit::Decision::Quarantine => Decision::Quarantine,
+        },
+        labels: found
+            .labels
+            .into_iter()
+            .map(|(word, score)| Ok((word, confidence(score, "a label")?)))
+            .collect::<Result<_, Stop>>()?,
+        text: found.text.map(private),
+        measures: found
+            .measures
+            .into_iter()
+            .map(|(name, value)| Ok((name, number(value, "a measure")?)))
+            .collect::<Result<_, Stop>>()?,
+        findings: found
+            .findings
+            .into_iter()
+            .map(|finding| {
+                Ok(Finding {
+                    code: finding.code,
+                    detail: private(finding.detail),
+                    score: confidence(finding.score, "a finding")?,
+                })
+            })
+            .collect::<Result<_, Stop>>()?,
+    })
 }
 
 fn remote_file(file: wit::RemoteFile) -> event::RemoteFile {

@@ -5,13 +5,15 @@ mod from_guest;
 mod host;
 mod to_guest;
 
+use patchbay_model::MediaId;
 use wasmtime::Store;
-use wasmtime::component::{HasSelf, Instance, InstancePre, Linker};
+use wasmtime::component::{HasSelf, Instance, InstancePre, Linker, Resource};
 
 use self::bindings::exports::patchbay::plugin::{desk, handler, inspector};
 use self::bindings::patchbay::plugin::{blobs, context, types, uploads};
-use super::adapter::{Answered, Version, of_role};
+use super::adapter::{Answered, Version, fits, lend, of_role};
 use super::{Answer, Ask, words};
+use crate::capabilities::blobs::Blob;
 use crate::plugin::Role;
 use crate::state::State;
 
@@ -19,12 +21,14 @@ use crate::state::State;
 pub(super) struct V0_1 {
     handler: Option<handler::GuestIndices>,
     desk: Option<desk::GuestIndices>,
+    inspector: Option<inspector::GuestIndices>,
 }
 
 /// A question in the records of version 0.1.
 pub(super) enum Question {
     Handle(Box<types::Event>),
     Desk(Verb),
+    Inspect(Box<types::Media>, MediaId),
 }
 
 /// A desk's verb.
@@ -51,19 +55,24 @@ impl Version for V0_1 {
     }
 
     fn roles(pre: &InstancePre<State>, roles: &[Role]) -> wasmtime::Result<Self> {
-        // Nobody asks an inspector yet; one that does not fit is refused all the same.
-        if roles.contains(&Role::Inspector) {
-            inspector::GuestIndices::new(pre)?;
+        for role in roles {
+            match role {
+                Role::Handler => handler_fits(pre)?,
+                Role::Desk => desk_fits(pre)?,
+                Role::Inspector => inspector_fits(pre)?,
+            }
         }
         Ok(Self {
             handler: roles.contains(&Role::Handler).then(|| handler::GuestIndices::new(pre)).transpose()?,
             desk: roles.contains(&Role::Desk).then(|| desk::GuestIndices::new(pre)).transpose()?,
+            inspector: roles.contains(&Role::Inspector).then(|| inspector::GuestIndices::new(pre)).transpose()?,
         })
     }
 
     fn question(ask: Ask<'_>) -> Question {
         let verb = match ask {
             Ask::Handle(input) => return Question::Handle(Box::new(to_guest::event(input))),
+            Ask::Inspect(media) => return Question::Inspect(Box::new(to_guest::media(media)), media.id.clone()),
             Ask::FindTicket(key) => Verb::FindTicket(key.to_owned()),
             Ask::CreateTicket(key, draft) => Verb::CreateTicket(key.to_owned(), Box::new(to_guest::draft(draft))),
             Ask::FindEntry(key, ticket) => Verb::FindEntry(key.to_owned(), to_guest::ticket(ticket)),
@@ -99,8 +108,39 @@ impl Version for V0_1 {
                 let answered = verb.put(&guest, store, desk).await?;
                 Ok(answered.map_err(from_guest::failure))
             }
+            Question::Inspect(info, id) => {
+                let guest = of_role(self.inspector.as_ref(), Role::Inspector)?.load(&mut *store, instance)?;
+                let bytes = lend(store, &id).await?;
+                match guest.call_inspect(store, &info, bytes).await? {
+                    Ok(verdict) => Ok(Ok(Answer::Verdict(from_guest::verdict(verdict)?))),
+                    Err(failure) => Ok(Err(from_guest::failure(failure))),
+                }
+            }
         }
     }
+}
+
+/// What a function answers.
+type Answers<T> = (Result<T, types::Failure>,);
+
+fn handler_fits(pre: &InstancePre<State>) -> wasmtime::Result<()> {
+    fits::<(&types::Event,), Answers<handler::Outcome>>(pre, "patchbay:plugin/handler@0.1.0", "handle")
+}
+
+fn desk_fits(pre: &InstancePre<State>) -> wasmtime::Result<()> {
+    const DESK: &str = "patchbay:plugin/desk@0.1.0";
+    fits::<(&str,), Answers<Option<desk::Added>>>(pre, DESK, "find-ticket")?;
+    fits::<(&str, &desk::Draft), Answers<desk::Added>>(pre, DESK, "create-ticket")?;
+    fits::<(&str, &types::Ticket), Answers<Option<desk::Added>>>(pre, DESK, "find-entry")?;
+    fits::<(&str, &types::Ticket, &desk::Entry), Answers<desk::Added>>(pre, DESK, "add-entry")?;
+    fits::<(&str, &types::Ticket, &[(String, String)]), Answers<types::Ticket>>(pre, DESK, "update-ticket")?;
+    fits::<(&str,), Answers<desk::Snapshot>>(pre, DESK, "read-ticket")?;
+    fits::<(&desk::Webhook,), Answers<Vec<types::DeskActivity>>>(pre, DESK, "receive")
+}
+
+fn inspector_fits(pre: &InstancePre<State>) -> wasmtime::Result<()> {
+    const INSPECTOR: &str = "patchbay:plugin/inspector@0.1.0";
+    fits::<(&types::Media, Resource<Blob>), Answers<inspector::Verdict>>(pre, INSPECTOR, "inspect")
 }
 
 impl Verb {

@@ -189,7 +189,7 @@ fn order(order: &message::Order) -> wit::Order {
     }
 }
 
-fn media(media: &model::Media) -> wit::Media {
+pub(super) fn media(media: &model::Media) -> wit::Media {
     wit::Media {
         id: media.id.to_string(),
         kind: match media.kind {

@@ -56,6 +56,10 @@ impl Guest for Handler {
             "yield" => loop {
                 wasip2::clocks::monotonic_clock::subscribe_duration(0).block();
             },
+            "pause" => {
+                std::thread::sleep(Duration::from_millis(rest.parse().unwrap_or(0)));
+                said(vec![])
+            }
             "sleep" => loop {
                 std::thread::sleep(Duration::from_secs(3600));
             },

@@ -59,6 +59,7 @@ impl Guest for Desk {
         let answer = match words.as_slice() {
             ["http", method, url, headers @ ..] => http(method, url, headers, &[]),
             ["post", size, url] => http("POST", url, &[], &vec![b'p'; size.parse().unwrap_or(0)]),
+            ["send", method, url, body, headers @ ..] => http(method, url, headers, body.as_bytes()),
             ["upload", url, media] => upload(url, media),
             ["blob", media] => blob(media),
             ["shout", text @ ..] => {

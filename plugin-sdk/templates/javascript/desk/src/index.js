@@ -1,6 +1,6 @@
 // Tickets in a system of your own.
 
-import { Failure, request } from '../sdk/patchbay.js';
+import { Failure, check, displayName, request } from '../sdk/patchbay.js';
 
 /** The gateway fills in the desk's name. */
 const ticketOf = ({ id, url, status }) => ({ desk: '', id, url: url ?? undefined, status, data: [] });
@@ -12,6 +12,18 @@ const ask = async (url, method = 'GET', body) => {
 
 const comments = async (settings, ticket) => (await ask(`${settings.base_url}/tickets/${ticket}/comments`)).comments;
 
+/** Sends the files of these entries on, without touching their bytes; gives their ids. */
+const upload = async (settings, entries, cx) => {
+  const ids = [];
+  for (const media of entries.flatMap((entry) => entry.media)) {
+    const url = `${settings.base_url}/files?name=${encodeURIComponent(displayName(media))}`;
+    const request = { headers: { 'content-type': media.mime }, body: [{ media: media.id }] };
+    const answer = await check(cx.upload(url, request), url);
+    ids.push((await answer.json()).id);
+  }
+  return ids;
+};
+
 /** @type {import('../sdk/patchbay.js').Desk<{ base_url: string }>} */
 export const desk = {
   async findTicket(settings, key) {
@@ -19,9 +31,10 @@ export const desk = {
     return tickets.length === 0 ? undefined : { ticket: ticketOf(tickets[0]) };
   },
 
-  async createTicket(settings, key, draft) {
+  async createTicket(settings, key, draft, cx) {
+    const files = await upload(settings, draft.entries, cx);
     const text = draft.entries.map((entry) => entry.text).join('\n');
-    const body = { ...Object.fromEntries(draft.fields), external_id: key, subject: draft.subject, text };
+    const body = { ...Object.fromEntries(draft.fields), external_id: key, subject: draft.subject, text, files };
     return { ticket: ticketOf(await ask(`${settings.base_url}/tickets`, 'POST', body)) };
   },
 
@@ -30,8 +43,9 @@ export const desk = {
     return found && { entry: found.id, ticket };
   },
 
-  async addEntry(settings, key, ticket, entry) {
-    const body = { external_id: key, text: entry.text, public: entry.public };
+  async addEntry(settings, key, ticket, entry, cx) {
+    const files = await upload(settings, [entry], cx);
+    const body = { external_id: key, text: entry.text, public: entry.public, files };
     const { id } = await ask(`${settings.base_url}/tickets/${ticket.id}/comments`, 'POST', body);
     return { entry: id, ticket };
   },
@@ -49,7 +63,13 @@ export const desk = {
     const key = webhook.headers.find(([name]) => name === 'x-webhook-key')?.[1] ?? '';
     if (!cx.verify('webhook', 'equal', '', key)) throw Failure.credential("the webhook's key is wrong");
     const { id, ticket, at, comment } = JSON.parse(new TextDecoder().decode(webhook.body));
-    const entry = { id: comment.id, public: comment.public, author: comment.author, text: comment.text, attachments: [] };
+    const entry = {
+      id: comment.id,
+      public: comment.public,
+      author: comment.author,
+      text: comment.text,
+      attachments: [],
+    };
     return [{ id, desk: '', ticket, occurredAt: BigInt(at), what: { tag: 'entry', val: entry } }];
   },
 };

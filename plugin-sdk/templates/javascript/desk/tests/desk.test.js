@@ -13,7 +13,20 @@ test('a ticket is found by its key', async () => {
   assert.equal(found.ticket.id, '7');
 });
 
+test('a file goes along with its entry', async () => {
+  const media = [{ id: 'm_1', kind: 'image', mime: 'image/png' }];
+  const cx = context({ uploads: [['POST', 'https://desk.example.com/api/files?name=image.png', 201, { id: 'f1' }]] });
+  const script = [['POST', 'https://desk.example.com/api/tickets/7/comments', 201, { id: 'c1' }]];
+  const added = await withHttp(script, () =>
+    desk.addEntry(settings, 'ta_2', { id: '7' }, { text: '', media, public: true }, cx),
+  );
+  assert.equal(added.entry, 'c1');
+});
+
 test('a server that is down is asked again', async () => {
   const script = [['GET', 'https://desk.example.com/api/tickets/7', 503, {}]];
-  await assert.rejects(withHttp(script, () => desk.readTicket(settings, '7', context())), (error) => error.payload.tag === 'retry');
+  await assert.rejects(
+    withHttp(script, () => desk.readTicket(settings, '7', context())),
+    (error) => error.payload.tag === 'retry',
+  );
 });

@@ -2,8 +2,19 @@
 
 import json
 
-from patchbay_plugin import Failure
-from patchbay_plugin.desk import Activity_Entry, Added, AgentEntry, DeskActivity, Draft, Entry, Snapshot, Ticket, Webhook
+from patchbay_plugin import Failure, display_name
+from patchbay_plugin.desk import (
+    Activity_Entry,
+    Added,
+    AgentEntry,
+    DeskActivity,
+    Draft,
+    Entry,
+    Snapshot,
+    Ticket,
+    Webhook,
+)
+from patchbay_plugin.http import Stored
 
 
 def ticket_of(given: dict) -> Ticket:
@@ -14,6 +25,17 @@ def ticket_of(given: dict) -> Ticket:
 def comments_of(settings: dict, ticket: str, cx) -> list[dict]:
     """What was written into a ticket."""
     return cx.http.get(f"{settings['base_url']}/tickets/{ticket}/comments").json()["comments"]
+
+
+def upload(settings: dict, entries: list[Entry], cx) -> list[str]:
+    """Sends the files of these entries on, without touching their bytes; gives their ids."""
+    ids = []
+    for media in (media for entry in entries for media in entry.media):
+        query = {"name": display_name(media)}
+        headers = {"content-type": media.mime}
+        answer = cx.upload("POST", f"{settings['base_url']}/files", [Stored(media.id)], query=query, headers=headers)
+        ids.append(answer.check().json()["id"])
+    return ids
 
 
 class Desk:
@@ -27,7 +49,8 @@ class Desk:
     def create_ticket(self, settings: dict, key: str, draft: Draft, cx) -> Added:
         """Makes a ticket, with its key in the same request."""
         text = "\n".join(entry.text for entry in draft.entries)
-        body = {**dict(draft.fields), "external_id": key, "subject": draft.subject, "text": text}
+        files = upload(settings, draft.entries, cx)
+        body = {**dict(draft.fields), "external_id": key, "subject": draft.subject, "text": text, "files": files}
         return Added(None, ticket_of(cx.http.post(f"{settings['base_url']}/tickets", json_body=body).json()))
 
     def find_entry(self, settings: dict, key: str, ticket: Ticket, cx) -> Added | None:
@@ -38,7 +61,8 @@ class Desk:
 
     def add_entry(self, settings: dict, key: str, ticket: Ticket, entry: Entry, cx) -> Added:
         """Writes a comment, with its key in the same request."""
-        body = {"external_id": key, "text": entry.text, "public": entry.public}
+        files = upload(settings, [entry], cx)
+        body = {"external_id": key, "text": entry.text, "public": entry.public, "files": files}
         answer = cx.http.post(f"{settings['base_url']}/tickets/{ticket.id}/comments", json_body=body)
         return Added(answer.json()["id"], ticket)
 

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use patchbay_artefact::Manifest;
 use patchbay_artefact::manifest::WantedHost;
+use patchbay_artefact::settings::toml::{key, quoted, value};
 use patchbay_runtime::{Inspection, Need};
-use serde_json::Value;
 
 use super::settings::Setting;
 
@@ -17,7 +17,9 @@ const KEYVALUE: &str = "1MiB";
 pub(super) fn lines(file: &Path, inspection: &Inspection, manifest: Option<&Manifest>, settings: &[Setting]) -> String {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     let name = key(manifest.map_or(&stem, |manifest| &manifest.name));
-    let mut text = format!("[plugins.{name}]\nsource = {}\n", quoted(&format!("file:{}", file.display())));
+    let source =
+        super::builtin(file).map_or_else(|| format!("file:{}", file.display()), |name| format!("builtin:{name}"));
+    let mut text = format!("[plugins.{name}]\nsource = {}\n", quoted(&source));
     given(&mut text, &name, settings);
     secrets(&mut text, &name, manifest, settings);
     grants(&mut text, &name, inspection, manifest);
@@ -31,7 +33,7 @@ fn given(text: &mut String, name: &str, settings: &[Setting]) {
     }
     let _ = writeln!(text, "\n[plugins.{name}.settings]");
     for setting in plain {
-        let value = setting.default.as_ref().map_or_else(|| example(&setting.kind), toml_of);
+        let value = setting.default.as_ref().map_or_else(|| example(&setting.kind), value);
         let (comment, note) = if setting.required { ("", "  # required") } else { ("# ", "") };
         let _ = writeln!(text, "{comment}{} = {value}{note}", dotted(&setting.name));
     }
@@ -101,19 +103,8 @@ fn wanted(text: &mut String, name: &str, host: &WantedHost) {
     }
 }
 
-/// A key of TOML: bare where it can be.
-fn key(name: &str) -> String {
-    let bare = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
-    if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { quoted(name) }
-}
-
 fn dotted(name: &str) -> String {
     name.split('.').map(key).collect::<Vec<_>>().join(".")
-}
-
-/// TOML's basic strings have JSON's escapes.
-fn quoted(text: &str) -> String {
-    Value::String(text.to_owned()).to_string()
 }
 
 /// A value that shows what to write for a type.
@@ -127,20 +118,6 @@ fn example(kind: &str) -> String {
         }
         "object" => "{}".to_owned(),
         _ => "\"…\"".to_owned(),
-    }
-}
-
-fn toml_of(value: &Value) -> String {
-    match value {
-        // TOML has no such value.
-        Value::Null => "\"\"".to_owned(),
-        Value::Array(values) => format!("[{}]", values.iter().map(toml_of).collect::<Vec<_>>().join(", ")),
-        Value::Object(table) => {
-            let pairs: Vec<String> =
-                table.iter().map(|(name, value)| format!("{} = {}", key(name), toml_of(value))).collect();
-            format!("{{ {} }}", pairs.join(", "))
-        }
-        other => other.to_string(),
     }
 }
 

@@ -58,20 +58,22 @@ const DEPTH: usize = 4;
 fn collect(root: &Value, schema: &Value, before: &str, needed: bool, depth: usize, found: &mut Vec<Setting>) {
     let required: Vec<&str> =
         schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-    for (key, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-        let property = resolve(root, property);
+    for (key, own) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        let property = resolve(root, own);
         let name = format!("{before}{key}");
         let needed = needed && required.contains(&key.as_str());
         if depth > 1 && property.get("properties").is_some() {
             collect(root, property, &format!("{name}."), needed, depth - 1, found);
             continue;
         }
-        let text = |key: &str| property.get(key).and_then(Value::as_str);
+        // What stands beside a reference counts first.
+        let said = |key: &str| own.get(key).or_else(|| property.get(key));
+        let text = |key: &str| said(key).and_then(Value::as_str);
         found.push(Setting {
             kind: kind(root, property),
             required: needed,
-            default: property.get("default").cloned(),
-            secret: property.get("writeOnly").and_then(Value::as_bool).unwrap_or_default(),
+            default: said("default").cloned(),
+            secret: said("writeOnly").and_then(Value::as_bool).unwrap_or_default(),
             about: text("description").or_else(|| text("title")).unwrap_or_default().to_owned(),
             name,
         });
@@ -114,7 +116,7 @@ mod tests {
             "type": "object",
             "required": ["queue", "desk"],
             "properties": {
-                "queue": { "type": "string", "description": "Where to\nput it" },
+                "queue": { "$ref": "#/$defs/word", "description": "Where to\nput it" },
                 "tier": { "enum": [1, 2], "default": 1 },
                 "token": { "type": ["string", "null"], "writeOnly": true },
                 "words": { "type": "array", "items": { "$ref": "#/$defs/word" } },

@@ -20,10 +20,11 @@ const EXAMPLE: [&str; 3] = ["example-plugin", "example_plugin", "ExamplePlugin"]
 pub(super) fn project(lang: Language, role: Role, name: &str) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
     let names = names(name);
     let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-    let (lang_name, role_name) = (lang.as_str(), role.as_str());
-    for layer in
-        ["common/all", &format!("common/{role_name}"), &format!("{lang_name}/all"), &format!("{lang_name}/{role_name}")]
-    {
+    let mut layers = vec!["common/all".to_owned(), format!("common/{}", role.as_str())];
+    for lang in languages(lang) {
+        layers.extend([format!("{lang}/all"), format!("{lang}/{}", role.as_str())]);
+    }
+    for layer in layers {
         for (path, content) in below(&format!("templates/{layer}/")) {
             let path = dotted(path);
             let text = std::str::from_utf8(content).with_context(|| format!("the template {path} is no text"))?;
@@ -36,6 +37,9 @@ pub(super) fn project(lang: Language, role: Role, name: &str) -> anyhow::Result<
             file.extend_from_slice(text.as_bytes());
         }
     }
+    if lang == Language::Typescript {
+        files.remove("src/index.js");
+    }
     for (from, to) in sdk(lang) {
         for (path, content) in below(from) {
             files.insert(format!("{to}{path}"), content.to_vec());
@@ -44,11 +48,21 @@ pub(super) fn project(lang: Language, role: Role, name: &str) -> anyhow::Result<
     Ok(files)
 }
 
+/// Whose layers a language has. What is written in TypeScript is JavaScript's in all but its source.
+const fn languages(lang: Language) -> &'static [&'static str] {
+    match lang {
+        Language::Rust => &["rust"],
+        Language::Javascript => &["javascript"],
+        Language::Typescript => &["javascript", "typescript"],
+        Language::Python => &["python"],
+    }
+}
+
 /// What of the embedded files goes where. Rust's SDK finds the contract as it does in the repository.
 const fn sdk(lang: Language) -> &'static [(&'static str, &'static str)] {
     match lang {
         Language::Rust => &[("rust/", "sdk/plugin-sdk/rust/"), ("wit/", "sdk/wit/0.2/")],
-        Language::Javascript => &[("javascript/", "sdk/"), ("wit/", "sdk/wit/")],
+        Language::Javascript | Language::Typescript => &[("javascript/", "sdk/"), ("wit/", "sdk/wit/")],
         Language::Python => &[("python/", "sdk/"), ("wit/", "sdk/wit/patchbay/")],
     }
 }
@@ -83,7 +97,7 @@ mod tests {
 
     use super::*;
 
-    const LANGUAGES: [Language; 3] = [Language::Rust, Language::Javascript, Language::Python];
+    const LANGUAGES: [Language; 4] = [Language::Rust, Language::Javascript, Language::Typescript, Language::Python];
     const ROLES: [Role; 3] = [Role::Handler, Role::Desk, Role::Inspector];
 
     #[test]
@@ -99,8 +113,19 @@ mod tests {
             }
             let project = Project::read(folder.path()).unwrap_or_else(|error| panic!("{lang:?} {role:?}: {error}"));
             assert_eq!(project.manifest().name, "acme-router");
-            assert_eq!(project.golden().len(), if role == Role::Handler { 2 } else { 0 });
+            let golden = match role {
+                Role::Handler | Role::Inspector => 2,
+                Role::Desk => 5,
+            };
+            assert_eq!(project.golden().len(), golden);
             assert!(project.build.is_some());
+            let source = folder.path().join("src").join(match lang {
+                Language::Rust => "lib.rs",
+                Language::Javascript => "index.js",
+                Language::Typescript => "index.ts",
+                Language::Python => "plugin.py",
+            });
+            assert!(source.is_file() && std::fs::read_dir(folder.path().join("src")).unwrap().count() == 1, "{lang:?}");
             assert!(folder.path().join(".gitignore").is_file() && folder.path().join("README.md").is_file());
         }
     }

@@ -7,6 +7,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use patchbay_artefact::manifest::Wants;
 use patchbay_artefact::project::{FILE, GOLDEN_FOLDER};
+use patchbay_artefact::settings::{Misfit, misfits};
 use patchbay_artefact::{Manifest, Project, component};
 use patchbay_model::golden::Golden;
 use patchbay_runtime::{
@@ -14,7 +15,7 @@ use patchbay_runtime::{
     inspect,
 };
 
-use super::stale;
+use super::{record, stale};
 use crate::cli::failure::{failed, wrong};
 
 /// Golden events that are asked at once, at the most: no machine has more processors that are worth it.
@@ -60,8 +61,8 @@ impl Subject {
         if cases.is_empty() {
             let place = folder.join(GOLDEN_FOLDER);
             return Err(failed(format!(
-                "there are no golden events: write one into {}, with `event`, `conversation` and `expect` (the guide for \
-                 vendors has one), then `patchbay plugin test --update` fills in what the plugin answers",
+                "there are no golden events: write one into {}, with what is asked and `expect` (the guide for vendors \
+                 has one for each role), then `patchbay plugin test --update` fills in what the plugin answers",
                 place.join("first.json").display()
             )));
         }
@@ -102,6 +103,22 @@ impl Subject {
         Ok(cases)
     }
 
+    /// What of a golden event's settings no gateway would take, by the schema that ships with the plugin.
+    pub(super) fn settings(&self, golden: &Golden) -> Vec<String> {
+        let schema = self.manifest.as_ref().and_then(|manifest| manifest.settings.as_ref());
+        let found = schema.map(|schema| misfits(schema, &golden.settings)).unwrap_or_default();
+        let line = |Misfit { at, problem, fix, .. }: Misfit| {
+            let dot = if at.is_empty() { "" } else { "." };
+            format!("settings{dot}{at}: {problem}: {fix}")
+        };
+        found.into_iter().map(line).collect()
+    }
+
+    /// What may be called while requests leave.
+    pub(super) fn callable(&self, config: Option<&Path>) -> anyhow::Result<Grants> {
+        record::grants(config, self.manifest.as_ref())
+    }
+
     /// The plugin's name and version, and the file.
     pub(super) fn heading(&self) -> String {
         let file = self.file.display();
@@ -113,10 +130,14 @@ impl Subject {
 
     /// Loads the component with all that it imports, and says what its vendor should know: what it imports and does not
     /// want, and that it is not what the source is now.
-    pub(super) async fn load(&self) -> anyhow::Result<(Plugin, Vec<String>)> {
+    /// `callable`: what may be called where requests leave.
+    pub(super) async fn load(&self, callable: Option<Grants>) -> anyhow::Result<(Plugin, Vec<String>)> {
         let inspection = inspect(&self.bytes).map_err(|error| wrong(format!("{}: {error}", self.file.display())))?;
         let wants = self.manifest.as_ref().map(|manifest| manifest.wants.clone()).unwrap_or_default();
-        let (grants, mut notes) = grants(inspection.imports.iter().map(|import| &import.need), &wants);
+        let (mut grants, mut notes) = grants(inspection.imports.iter().map(|import| &import.need), &wants);
+        if let Some(callable) = callable {
+            grants.http = callable.http;
+        }
         if let Some(newer) = &self.newer {
             let newer = newer.display();
             notes.push(format!("{newer} was changed after the component was built: `patchbay plugin build` first"));

@@ -1,26 +1,12 @@
-//! A handler's round trip: what goes in, what comes out, and that it is the same every time.
+//! What goes in: every kind of event, in both versions of the contract.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test stops at the first surprise"
-)]
-
-mod common;
-
-use std::time::Duration;
-
-use common::*;
-use patchbay_model::action::{Flow, Row, Section};
 use patchbay_model::event::*;
 use patchbay_model::message::*;
-use patchbay_model::{
-    Action, Assignment, Body, Content, Failure, Identity, Media, MediaId, Message, Notice, Outgoing, OutgoingContent,
-    Priority, Private, TaskId, Timestamp,
-};
-use patchbay_runtime::{Call, CallError, Credential, Engine, HandlerInput, HostPattern, HttpGrant, Plugin, Role};
+use patchbay_model::{Action, Body, Content, Identity, Media, MediaId, Message, Notice, Private, TaskId, Timestamp};
+use patchbay_runtime::{HandlerInput, Plugin, Role};
+
+use super::common::*;
+use super::old_handler;
 
 fn media() -> Media {
     Media {
@@ -197,10 +183,6 @@ fn new_in_0_2() -> Vec<(Body, Vec<&'static str>, &'static str)> {
     ]
 }
 
-async fn old_handler(engine: &Engine) -> Plugin {
-    handler_with(engine, |spec| spec.component = guest("handler_0_1")).await
-}
-
 /// What the handler was given, as it prints it.
 async fn shown(plugin: &Plugin, input: &HandlerInput) -> String {
     let outcome = plugin.handle(input, &call("ev_1")).await.unwrap();
@@ -283,160 +265,4 @@ async fn groups_prices_and_standby_are_told_since_0_2() {
         assert!(seen.contains(word), "no {word} in {seen}");
         assert!(!before.contains(word), "{word} in {before}");
     }
-}
-
-#[tokio::test]
-async fn every_kind_of_action_comes_back() {
-    let engine = engine();
-    let photo = MediaId::derive(&[b"photo"]);
-    let send = |content| Action::Send(Outgoing { content, reply_to: Some("wamid.1".into()) });
-    let one = |key: &str, value: &str| [(key.to_owned(), value.to_owned())].into();
-    let expected = vec![
-        send(OutgoingContent::Text("hello".into())),
-        send(OutgoingContent::Template { name: "welcome".into(), language: "en".into(), parameters: one("1", "Ann") }),
-        send(OutgoingContent::Buttons { text: "sure?".into(), options: vec![("y".into(), "Yes".into())] }),
-        send(OutgoingContent::Choices {
-            text: "which?".into(),
-            button: "Open".into(),
-            sections: vec![Section {
-                title: "Orders".into(),
-                rows: vec![Row { id: "1".into(), title: "One".into(), description: Some("first".into()) }],
-            }],
-        }),
-        send(OutgoingContent::Media { media: photo.clone(), caption: Some("look".into()) }),
-        send(OutgoingContent::Reaction { message: "wamid.1".into(), emoji: "👍".into() }),
-        send(OutgoingContent::Raw { kind: "location".into(), body: "{}".into() }),
-        Action::Assign(Assignment {
-            queue: "billing".into(),
-            tier: 2,
-            priority: Priority::Urgent,
-            reason: "a keyword".into(),
-        }),
-        Action::SetAttribute("language".into(), Some("en".into())),
-        Action::SetAttribute("intent".into(), None),
-        Action::Note("a note".into()),
-        Action::OpenTicket { desk: "zendesk".into(), subject: Some("help".into()), fields: one("queue", "billing") },
-        Action::UpdateTicket { desk: "zendesk".into(), fields: one("status", "open") },
-        Action::SetTimer {
-            name: "nudge".into(),
-            at: Timestamp::from_millis(1_800_000_000_000),
-            data: "{\"n\":1}".into(),
-        },
-        Action::CancelTimer("nudge".into()),
-        Action::Sla("first-reply".into(), "pause".into()),
-        Action::Quarantine("m1".into()),
-        Action::Release("m2".into()),
-        Action::Escalate("angry".into()),
-        Action::Handoff("asked for a person".into()),
-        Action::Emit("scored".into(), "7".into()),
-    ];
-    for plugin in [handler(&engine).await, old_handler(&engine).await] {
-        let outcome = plugin.handle(&text(&format!("all {photo}")), &call("ev_1")).await.unwrap();
-        assert_eq!(outcome.flow, Flow::Stop);
-        assert_eq!(outcome.actions, expected);
-    }
-}
-
-#[tokio::test]
-async fn media_that_is_not_ours_is_a_broken_answer() {
-    let engine = engine();
-    let plugin = handler(&engine).await;
-    let report = broken(&plugin, "media ../../etc/passwd").await;
-    assert_eq!(report.cause.as_str(), "answer");
-    assert!(!report.detail.contains("passwd"), "{report:?}");
-}
-
-#[tokio::test]
-async fn failures_are_the_plugins_own() {
-    let engine = engine();
-    let plugin = handler(&engine).await;
-    let failure = async |words: &str| match plugin.handle(&text(words), &call("ev_1")).await {
-        Err(CallError::Failed(failure)) => failure,
-        other => panic!("{other:?}"),
-    };
-    let after = Some(Duration::from_millis(1500));
-    assert_eq!(
-        failure("retry slow down").await,
-        Failure::Retry { after, reason: "slow down".into(), uncertain: false }
-    );
-    assert_eq!(failure("permanent no").await, Failure::permanent("no"));
-    assert_eq!(failure("credential bad").await, Failure::Credential { reason: "bad".into() });
-}
-
-#[tokio::test]
-async fn clock_and_randomness_follow_the_event() {
-    let engine = engine();
-    let plugin = handler(&engine).await;
-    let ask = async |call: Call| attributes(&plugin.handle(&text("clock"), &call).await.unwrap());
-    let one = ask(call("ev_1")).await;
-    assert_eq!(one["wall"], "1700000001000");
-    assert_eq!(one["monotonic"], "0 1000");
-    assert_eq!(ask(Call { attempt: 2, ..call("ev_1") }).await, one, "a retry");
-
-    let later = Call { now: Timestamp::from_millis(1_700_000_002_000), ..call("ev_1") };
-    assert_eq!(ask(later).await["wall"], "1700000002000");
-
-    let other = ask(call("ev_2")).await;
-    for key in ["random", "insecure", "seed", "hash"] {
-        assert_ne!(other[key], one[key], "{key}");
-    }
-    let namesake = handler_with(&engine, |spec| spec.name = "other".into()).await;
-    let theirs = attributes(&namesake.handle(&text("clock"), &call("ev_1")).await.unwrap());
-    assert_ne!(theirs["random"], one["random"], "another plugin");
-
-    let real = Call { deterministic: false, ..call("ev_1") };
-    let (first, second) = (ask(real.clone()).await, ask(real).await);
-    assert_ne!(first["random"], second["random"]);
-    assert!(first["wall"].parse::<u64>().unwrap() > 1_700_000_002_000);
-}
-
-#[tokio::test]
-async fn nothing_is_kept_between_calls() {
-    let engine = engine();
-    let plugin = handler(&engine).await;
-    for _ in 0..20 {
-        assert_well(&plugin).await;
-    }
-}
-
-#[tokio::test]
-async fn the_call_knows_its_attempt() {
-    let engine = engine();
-    let plugin = handler(&engine).await;
-    let outcome = plugin.handle(&text("attempt"), &Call { attempt: 7, ..call("ev_1") }).await.unwrap();
-    assert_eq!(attributes(&outcome)["attempt"], "7");
-}
-
-#[tokio::test]
-async fn settings_arrive_as_text_and_as_a_whole() {
-    let engine = engine();
-    let plugin = handler_with(&engine, |spec| {
-        let settings = serde_json::json!({ "greeting": "hello", "groups": { "billing": 1 }, "on": true });
-        spec.settings = settings.as_object().unwrap().clone();
-    })
-    .await;
-    let ask =
-        async |words: &str| attributes(&plugin.handle(&text(words), &call("ev_1")).await.unwrap())["setting"].clone();
-    assert_eq!(ask("setting greeting").await, "Ok(Some(\"hello\"))");
-    assert_eq!(ask("setting groups").await, "Ok(Some(\"{\\\"billing\\\":1}\"))");
-    assert_eq!(ask("setting on").await, "Ok(Some(\"true\"))");
-    assert_eq!(ask("setting missing").await, "Ok(None)");
-    assert!(ask("setting settings").await.contains("greeting"));
-}
-
-#[tokio::test]
-async fn the_sandbox_is_empty() {
-    let engine = engine();
-    let plugin = handler_with(&engine, |spec| {
-        let grant = HttpGrant::https(HostPattern::parse("acme.com").unwrap());
-        let credential = Some(Credential::Bearer("the-token".to_owned().into()));
-        spec.grants.http.push(HttpGrant { credential, ..grant });
-        spec.secrets.insert("webhook".into(), vec!["the-secret".to_owned().into()]);
-    })
-    .await;
-    let outcome = plugin.handle(&text("environment"), &call("ev_1")).await.unwrap();
-    let environment = &attributes(&outcome)["environment"];
-    assert!(!environment.contains("the-token") && !environment.contains("the-secret"), "{environment}");
-    assert!(environment.starts_with("args [] vars [] root Err("), "{environment}");
-    assert!(environment.contains("stdin Ok(0)"), "{environment}");
 }
