@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Error, Result, bail};
 
-use crate::{frozen, needs, run, screen};
+use crate::{frozen, needs, run, screen, scripts};
 
 /// Features of dependencies that must stay off, each with its reason. Cargo unites the features that all crates of a
 /// build ask for, so one careless line anywhere could turn them on.
@@ -17,35 +17,55 @@ const FEATURES_OFF: &[(&str, &str, &str)] = &[
 /// The guide for vendors' plugin: a workspace of its own, as a vendor's would be.
 const EXAMPLE: &str = "examples/vip-router";
 
-/// Checks the format of both workspaces, or corrects it.
+/// The workspaces beside the host's, for their format.
+const OTHERS: [&str; 7] = [
+    "plugins",
+    EXAMPLE,
+    "fuzz",
+    "benches/languages",
+    "benches/languages/plugins/rust",
+    "benches/languages/plugins/extism",
+    "tests/foreign/cosign-verify",
+];
+
+/// Checks the format of all workspaces, or corrects it.
 pub(crate) fn fmt(fix: bool) -> Result<()> {
     let mode: &[&str] = if fix { &[] } else { &["--check"] };
     screen::step("format", || {
         run::succeed(run::cargo(["fmt", "--all"]).args(mode)).context("`cargo xtask fmt --fix` corrects it")?;
-        for folder in ["plugins", EXAMPLE, "fuzz"] {
+        for folder in OTHERS {
             run::succeed(run::cargo_in(folder, ["fmt", "--all"]).args(mode))
                 .context("`cargo xtask fmt --fix` corrects it")?;
         }
         Ok(())
-    })
+    })?;
+    scripts::fmt(fix)
 }
 
-/// The frozen versions of the contract, clippy with warnings denied, and the features.
+/// The frozen versions of the contract, clippy with warnings denied, the features, and the SDKs in other languages.
 pub(crate) fn lint() -> Result<()> {
     screen::step("frozen versions of the contract", || frozen::check(&run::root().join("wit")).map_err(Error::msg))?;
     clippy()?;
-    screen::step("features that stay off", features)
+    screen::step("features that stay off", features)?;
+    scripts::lint()?;
+    scripts::types()
 }
 
-/// Clippy on both workspaces; the plugins natively with their tests and for the target that they ship for.
+/// Clippy on the workspaces; the plugins natively with their tests and for the target that they ship for. Not on the bench of
+/// languages: two more wasmtimes would take minutes each time, and `cargo xtask bench languages` compiles it.
 pub(crate) fn clippy() -> Result<()> {
     needs::wasm_target()?;
+    needs::cpp()?;
     let strict = ["--", "--deny", "warnings"];
     screen::step("clippy, host", || run::succeed(run::cargo(["clippy", "--workspace", "--all-targets"]).args(strict)))?;
     screen::step("clippy, plugins with their tests", || {
         run::succeed(run::cargo_plugins(["clippy", "--workspace", "--all-targets"]).args(strict))
     })?;
     screen::step("clippy, example", || run::succeed(run::cargo_in(EXAMPLE, ["clippy", "--all-targets"]).args(strict)))?;
+    screen::step("clippy, fuzzers", || {
+        let mut command = run::cargo_in("fuzz", ["clippy", "--all-targets", "--target-dir"]);
+        run::succeed(command.arg(run::target().join("fuzz")).args(strict))
+    })?;
     screen::step("clippy, plugins for wasm32-wasip2", || {
         run::succeed(run::cargo_plugins(["clippy", "--workspace", "--target", "wasm32-wasip2"]).args(strict))
     })

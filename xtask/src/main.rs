@@ -5,6 +5,7 @@
 //! - [`demo`]: build the gateway and become it
 //! - [`suites`]: the tests, and their counts
 //! - [`checks`]: format, clippy, features, documentation
+//! - [`scripts`]: the same for JavaScript and Python
 //! - [`frozen`]: released versions of the contract, which do not change
 //! - [`simulate`]: the loop under simulated time, with many seeds
 //! - [`deny`]: licences, sources and bans
@@ -24,6 +25,7 @@ mod fuzz;
 mod needs;
 mod run;
 mod screen;
+mod scripts;
 mod simulate;
 mod suites;
 mod tally;
@@ -62,10 +64,16 @@ enum Chore {
         filters: Vec<String>,
     },
     /// Build in release and print the measurements as tables
+    ///
+    /// Flags after `--` go to the measurement itself: `languages` takes `--quick` (a few calls, as a check that it works),
+    /// `--seconds N` (for each case) and `--json`.
     Bench {
         /// Which ones; all without a name
         #[arg(value_name = "NAME", value_parser = bench::names())]
         names: Vec<String>,
+        /// Flags of the one that is named
+        #[arg(last = true, value_name = "FLAGS", requires = "names")]
+        flags: Vec<OsString>,
     },
     /// Three gateways on one Redis under load: kill, pause and restart them at random, then check every message
     ///
@@ -92,13 +100,13 @@ enum Chore {
         #[arg(value_name = "TARGET", value_parser = fuzz::names())]
         targets: Vec<String>,
     },
-    /// Check the format of both workspaces
+    /// Check the format of all workspaces
     Fmt {
         /// Format instead of checking
         #[arg(long)]
         fix: bool,
     },
-    /// Clippy on both workspaces with warnings denied, and the features that must stay off
+    /// Clippy with warnings denied, and the features that must stay off
     Lint,
     /// Build the documentation with warnings denied
     Docs,
@@ -114,7 +122,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().chore {
         Chore::Demo { flags } => demo::demo(&flags),
         Chore::Test { only, filters } => suites::test(&only, &filters),
-        Chore::Bench { names } => bench::bench(&names),
+        Chore::Bench { names, flags } => bench::bench(&names, &flags),
         Chore::Faults { faults, seed } => faults::faults(faults, seed),
         Chore::Simulate(seeds) => simulate::simulate(&seeds),
         Chore::Fuzz { corpus: true, .. } => fuzz::corpus(),

@@ -11,28 +11,46 @@ use crate::{run, screen};
 
 /// The target of the plugins.
 const WASM_TARGET: &str = "wasm32-wasip2";
+/// The target of Extism's plugins.
+const CORE_WASM_TARGET: &str = "wasm32-unknown-unknown";
 /// Where Debian's package puts the browser; another one can be named in [`CHROMIUM_VARIABLE`].
 const CHROMIUM: &str = "/usr/bin/chromium";
 /// Names a Chromium or Chrome for the browser tests.
 const CHROMIUM_VARIABLE: &str = "PATCHBAY_CHROMIUM";
 
+/// The version of wkg.
+const WKG: &str = "0.16.1";
 /// The version of cargo-fuzz.
 const CARGO_FUZZ: &str = "0.13.2";
+/// The version of prettier, which has no dependencies.
+const PRETTIER: &str = "3.10.1";
+/// The version of ruff, which has none either.
+const RUFF: &str = "0.17.6";
 
 /// Makes sure that plugins can be compiled.
 pub(crate) fn wasm_target() -> Result<()> {
+    rust_target(WASM_TARGET, "the plugins are")
+}
+
+/// Makes sure that Extism's plugin can be compiled, which the bench of languages compares ours with.
+pub(crate) fn core_wasm_target() -> Result<()> {
+    rust_target(CORE_WASM_TARGET, "Extism's plugin is")
+}
+
+/// Makes sure that there is a target of Rust's. `what` is compiled for it, with its verb.
+fn rust_target(target: &str, what: &str) -> Result<()> {
     let sysroot = run::output(run::program("rustc").args(["--print", "sysroot"]))?;
-    if Path::new(sysroot.trim()).join("lib/rustlib").join(WASM_TARGET).is_dir() {
+    if Path::new(sysroot.trim()).join("lib/rustlib").join(target).is_dir() {
         return Ok(());
     }
     if !run::exists("rustup") {
         bail!(
-            "the plugins are compiled for {WASM_TARGET}, which this toolchain lacks, and there is no rustup to add it: \
-             install Rust with rustup (https://rustup.rs), or your distribution's package of that target"
+            "{what} compiled for {target}, which this toolchain lacks, and there is no rustup to add it: install Rust with \
+             rustup (https://rustup.rs), or your distribution's package of that target"
         );
     }
-    screen::step("Rust target wasm32-wasip2", || {
-        run::succeed(run::program("rustup").args(["target", "add", WASM_TARGET]))
+    screen::step(&format!("Rust target {target}"), || {
+        run::succeed(run::program("rustup").args(["target", "add", target]))
             .context("run it yourself to see why, then start again")
     })
 }
@@ -72,6 +90,24 @@ pub(crate) fn registry() -> Result<()> {
         apt("docker-registry")?;
     }
     Ok(())
+}
+
+/// Makes sure that there are other people's programs for what is in registries: `wkg`, and the Sigstore project's library in a
+/// program of ours. Each takes two minutes to build, once.
+pub(crate) fn foreign_clients() -> Result<()> {
+    let folder = run::target().join("tools");
+    let wkg = folder.join("bin/wkg");
+    if !wkg.is_file() || !run::output(run::program(&wkg).arg("--version"))?.contains(WKG) {
+        screen::step(&format!("wkg {WKG}"), || {
+            let mut command = run::cargo(["install", "--quiet", "--locked", "--debug", "--force", "--root"]);
+            command.arg(&folder).args(["--version", WKG, "wkg"]);
+            run::succeed(&mut command).context("wkg could not be built; run it yourself to see why, then start again")
+        })?;
+    }
+    screen::step("cosign-verify", || {
+        let mut command = run::cargo_in("tests/foreign/cosign-verify", ["build", "--quiet", "--locked"]);
+        run::succeed(command.env("CARGO_TARGET_DIR", run::target().join("foreign")))
+    })
 }
 
 /// Makes sure that there is OpenSSL's command line, which the tests hold our signatures against.
@@ -125,8 +161,18 @@ pub(crate) fn browser_packages() -> Result<()> {
 
 /// Makes sure that the Python packages of the tests are there, and gives the interpreter that has them.
 pub(crate) fn python() -> Result<PathBuf> {
-    let requirements = run::root().join("tests/python/requirements.txt");
-    let folder = run::target().join("test-venv");
+    python_with("requirements.txt", "test-venv")
+}
+
+/// Makes sure that the servers are there which the tests sign and ask for, and gives the interpreter that has them.
+pub(crate) fn python_servers() -> Result<PathBuf> {
+    python_with("servers.txt", "test-servers")
+}
+
+/// An environment in the target folder with what this list of `tests/python` names; gives its interpreter.
+fn python_with(list: &str, folder: &str) -> Result<PathBuf> {
+    let requirements = run::root().join("tests/python").join(list);
+    let folder = run::target().join(folder);
     let python = folder.join("bin/python");
     let stamp = Stamp::of(&requirements, &folder.join(".installed"))?;
     if stamp.holds() && python.is_file() {
@@ -135,12 +181,12 @@ pub(crate) fn python() -> Result<PathBuf> {
     if !run::exists("python3") {
         bail!("the tests need python3, which is not there: install Python 3.11 or later");
     }
-    screen::step("Python packages of tests/python", || {
+    screen::step(&format!("Python packages of tests/python/{list}"), || {
         run::succeed(run::program("python3").args(["-m", "venv", "--clear"]).arg(&folder))
             .context("no virtual environment; on Debian: apt-get install --yes python3-venv")?;
         let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
         run::succeed(Command::new(&python).args(pip).arg(&requirements))
-            .context("the packages of tests/python/requirements.txt could not be installed")?;
+            .with_context(|| format!("the packages of tests/python/{list} could not be installed"))?;
         stamp.write()
     })?;
     Ok(python)
@@ -183,13 +229,60 @@ pub(crate) fn plugin_tools() -> Result<()> {
     })
 }
 
+/// Makes sure that there is prettier, and gives the program for node.
+pub(crate) fn prettier() -> Result<PathBuf> {
+    let folder = run::target().join(format!("tools/prettier-{PRETTIER}"));
+    let program = folder.join("node_modules/prettier/bin/prettier.cjs");
+    if program.is_file() && run::exists("node") {
+        return Ok(program);
+    }
+    for tool in ["node", "npm"] {
+        if !run::exists(tool) {
+            bail!("JavaScript is formatted with {tool}, which is not there: install Node.js 20 or later with npm");
+        }
+    }
+    screen::step("prettier", || {
+        let mut npm = run::program("npm");
+        npm.args(["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix"]).arg(&folder);
+        run::succeed(npm.arg(format!("prettier@{PRETTIER}")))
+            .context("prettier could not be installed; run it yourself to see why, then start again")
+    })?;
+    Ok(program)
+}
+
+/// Makes sure that there is ruff, and gives its path.
+pub(crate) fn ruff() -> Result<PathBuf> {
+    let folder = run::target().join(format!("tools/ruff-{RUFF}"));
+    let program = folder.join("bin/ruff");
+    if program.is_file() {
+        return Ok(program);
+    }
+    if !run::exists("python3") {
+        bail!("Python is formatted with ruff, which needs python3 to be installed: install Python 3.11 or later");
+    }
+    screen::step("ruff", || {
+        run::succeed(run::program("python3").args(["-m", "venv", "--clear"]).arg(&folder))
+            .context("no virtual environment; on Debian: apt-get install --yes python3-venv")?;
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+        run::succeed(Command::new(folder.join("bin/python")).args(pip).arg(format!("ruff=={RUFF}")))
+            .context("ruff could not be installed; run it yourself to see why, then start again")
+    })?;
+    Ok(program)
+}
+
+/// Makes sure that there is a C++ compiler, which libFuzzer is built with.
+pub(crate) fn cpp() -> Result<()> {
+    if !run::exists("c++") {
+        apt("g++")?;
+    }
+    Ok(())
+}
+
 /// Makes sure that the fuzzers can be built and run.
 pub(crate) fn cargo_fuzz() -> Result<()> {
+    cpp()?;
     if run::exists("cargo-fuzz") {
         return Ok(());
-    }
-    if !run::exists("c++") {
-        bail!("libFuzzer is built with a C++ compiler, which is not there; on Debian: apt-get install --yes g++");
     }
     screen::step("cargo-fuzz", || {
         run::succeed(&mut run::cargo(["install", "--quiet", "--locked", "--version", CARGO_FUZZ, "cargo-fuzz"]))

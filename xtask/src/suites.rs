@@ -16,9 +16,9 @@ use crate::{checks, needs, run, screen};
 /// What can be run alone.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Step {
-    /// The format of both workspaces
+    /// The format of all workspaces
     Fmt,
-    /// Clippy on both workspaces
+    /// Clippy on all workspaces
     Clippy,
     /// The documentation
     Docs,
@@ -85,6 +85,7 @@ struct Suites<'a> {
     nextest: bool,
     filters: &'a [String],
     python: Option<PathBuf>,
+    servers: Option<PathBuf>,
     chromium: Option<PathBuf>,
 }
 
@@ -99,6 +100,7 @@ impl<'a> Suites<'a> {
         }
         if e2e {
             needs::registry()?;
+            needs::foreign_clients()?;
             needs::plugin_tools()?;
         }
         let chromium = if browser { Some(needs::chromium()?) } else { None };
@@ -106,10 +108,11 @@ impl<'a> Suites<'a> {
             needs::browser_packages()?;
         }
         let python = if e2e { Some(needs::python()?) } else { None };
+        let servers = if e2e { Some(needs::python_servers()?) } else { None };
         screen::step("build", || {
             run::succeed(&mut run::cargo(["build", "--workspace", "--lib", "--bins", "--tests"]))
         })?;
-        Ok(Self { nextest: run::exists("cargo-nextest"), filters, python, chromium })
+        Ok(Self { nextest: run::exists("cargo-nextest"), filters, python, servers, chromium })
     }
 
     fn unit(&self) -> Result<(bool, Tally)> {
@@ -143,6 +146,9 @@ impl<'a> Suites<'a> {
         command.env("PATCHBAY_BIN", run::patchbay("debug"));
         if let Some(python) = &self.python {
             command.env("PATCHBAY_TEST_PYTHON", python);
+        }
+        if let Some(servers) = &self.servers {
+            command.env("PATCHBAY_TEST_SERVERS", servers);
         }
         if self.nextest { self.nextest(&mut command) } else { self.libtest(command) }
     }
