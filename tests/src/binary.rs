@@ -54,6 +54,14 @@ pub fn calling_guest() -> Result<PathBuf> {
     guest("caller")
 }
 
+/// A handler that counts the messages of each conversation, and those of all together: `1 of 17`, it answers.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn counting_guest() -> Result<PathBuf> {
+    guest("counter")
+}
+
 /// One of the runtime's own test guests. They are built once for a process; the folder's own lock keeps processes apart.
 fn guest(name: &str) -> Result<PathBuf> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
@@ -68,6 +76,57 @@ fn guest(name: &str) -> Result<PathBuf> {
 pub fn python() -> Result<PathBuf> {
     let python =
         std::env::var_os("PATCHBAY_TEST_PYTHON").map_or_else(|| target().join("test-venv/bin/python"), PathBuf::from);
+    if !python.is_file() {
+        bail!("{} is missing; `cargo xtask test` makes it", python.display());
+    }
+    Ok(python)
+}
+
+/// The Bytecode Alliance's client for components in registries, at the version that the tests are made for.
+///
+/// # Errors
+/// When it is not there.
+pub fn wkg() -> Result<PathBuf> {
+    let wkg = std::env::var_os("PATCHBAY_TEST_WKG").map_or_else(|| target().join("tools/bin/wkg"), PathBuf::from);
+    if !wkg.is_file() {
+        bail!("{} is missing; `cargo xtask test` makes it", wkg.display());
+    }
+    Ok(wkg)
+}
+
+/// The foreign program that verifies cosign's signatures, from `tests/foreign/cosign-verify`.
+///
+/// # Errors
+/// When it is not there.
+pub fn cosign_verify() -> Result<PathBuf> {
+    let program = target().join("foreign/debug/cosign-verify");
+    if !program.is_file() {
+        bail!("{} is missing; `cargo xtask test` makes it", program.display());
+    }
+    Ok(program)
+}
+
+/// A desk that does what a ticket's id says: `http`, `send` and more, with what came of it as the entries.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn asking_guest() -> Result<PathBuf> {
+    guest("desk")
+}
+
+/// Where compiled guests are kept between runs.
+#[must_use]
+pub fn compiled_guests() -> PathBuf {
+    target().join("test-guests/compiled")
+}
+
+/// The interpreter with other people's servers, those of `tests/python/servers.txt`.
+///
+/// # Errors
+/// When it is not there.
+pub fn python_servers() -> Result<PathBuf> {
+    let python = std::env::var_os("PATCHBAY_TEST_SERVERS")
+        .map_or_else(|| target().join("test-servers/bin/python"), PathBuf::from);
     if !python.is_file() {
         bail!("{} is missing; `cargo xtask test` makes it", python.display());
     }
@@ -92,6 +151,6 @@ fn build_guests() -> Result<PathBuf> {
 }
 
 /// The workspace's target folder.
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }

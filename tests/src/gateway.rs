@@ -28,7 +28,15 @@ impl Gateway {
     /// # Errors
     /// With the end of its log, when it does not get there.
     pub async fn start(config: impl AsRef<Path>, listen: impl AsRef<str>) -> Result<Self> {
-        let mut gateway = Self::spawn(config.as_ref(), listen.as_ref())?;
+        Self::start_with(config.as_ref(), listen.as_ref(), &[]).await
+    }
+
+    /// The same, with these variables more in its environment.
+    ///
+    /// # Errors
+    /// With the end of its log, when it does not get there.
+    pub async fn start_with(config: &Path, listen: &str, environment: &[(String, String)]) -> Result<Self> {
+        let mut gateway = Self::spawn_with(config, listen, environment)?;
         gateway.ready().await?;
         Ok(gateway)
     }
@@ -38,6 +46,10 @@ impl Gateway {
     /// # Errors
     /// When it cannot be started.
     pub fn spawn(config: &Path, listen: &str) -> Result<Self> {
+        Self::spawn_with(config, listen, &[])
+    }
+
+    fn spawn_with(config: &Path, listen: &str, environment: &[(String, String)]) -> Result<Self> {
         let log = config.with_extension("log");
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log)?;
         let child = Command::new(binary::patchbay()?)
@@ -46,6 +58,7 @@ impl Gateway {
             .env_clear()
             .env("RUST_BACKTRACE", "1")
             .envs(ENVIRONMENT)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::from(file))

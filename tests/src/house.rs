@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::ops::Deref;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use hmac::{Hmac, KeyInit, Mac};
@@ -20,7 +21,7 @@ use crate::outside::Outside;
 pub struct House {
     /// The gateway; None while it is dead.
     pub gateway: Option<Gateway>,
-    outside: Outside,
+    outside: Arc<Outside>,
     listen: String,
     folder: TempDir,
 }
@@ -47,7 +48,7 @@ impl House {
     /// # Errors
     /// When something does not start.
     pub async fn with(mut options: Options) -> Result<Self> {
-        let outside = Outside::start().await?;
+        let outside = Arc::new(Outside::start().await?);
         let listen = free_address()?;
         options.listen.clone_from(&listen);
         let folder = tempfile::tempdir()?;
@@ -73,6 +74,12 @@ impl House {
     /// When it does not run.
     pub async fn kill(&mut self) -> Result<()> {
         self.gateway.take().context("the gateway does not run")?.kill().await
+    }
+
+    /// The world outside, to share with tasks.
+    #[must_use]
+    pub const fn outside(&self) -> &Arc<Outside> {
+        &self.outside
     }
 
     /// The configuration file.

@@ -9,26 +9,39 @@
 //! - [`components`]: versions of a plugin
 //! - [`config`]: the configuration file of a test
 //! - [`gateway`]: one process
-//! - [`registry`]: a container registry
+//! - [`registry`]: a container registry; [`authority`]: certificates for it
+//! - [`foreign`]: other people's servers, which check credentials
+//! - [`sandbox`]: a plugin in the real runtime, without a gateway around it
 //! - [`outside`]: the simulated WhatsApp and ticket system
 //! - [`house`]: a gateway and the world outside of it
+//! - [`dev`]: `patchbay dev`, as a vendor starts it
+//! - [`files`]: what lies in a folder
 //! - [`fleet`], [`balancer`]: several gateways that share a Redis, and what stands in front of them
 //! - [`load`]: webhooks as fast as they are taken
 //! - [`traffic`]: customers who write while things break, and what must be true in the end
+//! - [`vendor`]: projects of plugins, as a vendor makes them
+//! - [`tickets`]: the ticket system that the templates of desks speak to
 //! - [`wait`]: waiting for a condition
 
+pub mod authority;
 pub mod balancer;
 pub mod binary;
 pub mod command;
 pub mod components;
 pub mod config;
+pub mod dev;
+pub mod files;
 pub mod fleet;
+pub mod foreign;
 pub mod gateway;
 pub mod house;
 pub mod load;
 pub mod outside;
 pub mod registry;
+pub mod sandbox;
+pub mod tickets;
 pub mod traffic;
+pub mod vendor;
 pub mod wait;
 
 pub use command::Patchbay;

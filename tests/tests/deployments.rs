@@ -166,7 +166,7 @@ async fn what_does_not_pass_a_stage_changes_nothing() -> Result<()> {
     let settings = deploy(&Version { schema: Some(schema), ..Version::of("2.0.1") }).await?;
     assert_eq!(settings.code, 3, "{settings:?}");
     assert!(
-        settings.err.contains("default_queue") && settings.err.contains("[plugins.router.settings]"),
+        settings.err.contains("plugins.router.settings.default_queue: `default_queue` takes a whole number, not text"),
         "{settings:?}"
     );
     let nothing = folder.path().join("nothing.wasm");
@@ -175,9 +175,9 @@ async fn what_does_not_pass_a_stage_changes_nothing() -> Result<()> {
     assert!(foreign.code == 3 && foreign.err.contains("no WebAssembly component"), "{foreign:?}");
     let unknown = patchbay.run(&["plugin", "deploy", "nobody", text(&nothing)]).await?;
     assert!(unknown.err.contains("no [plugins.nobody]"), "{unknown:?}");
-    // A desk's plugin is no handler.
+    // What ships with the gateway has a schema as well.
     let desk = patchbay.run(&["plugin", "deploy", "acknowledge", "builtin:zendesk"]).await?;
-    assert!(desk.code == 3, "{desk:?}");
+    assert!(desk.code == 3 && desk.err.contains("`base_url` is missing"), "{desk:?}");
 
     let row = router(&patchbay).await?;
     assert_eq!((&row["active"], &row["canary"]), (&json!(1), &Value::Null), "{row}");
@@ -186,6 +186,19 @@ async fn what_does_not_pass_a_stage_changes_nothing() -> Result<()> {
     let failed: Vec<&Value> = history.iter().filter(|row| row["what"] == "failed").collect();
     assert_eq!(failed.len(), 1, "{history:?}");
     assert!(failed[0]["why"].as_str().unwrap().contains("golden"), "{history:?}");
+    // What was refused before it became a generation stands there too, with the reason.
+    let refused: Vec<&str> =
+        history.iter().filter(|row| row["what"] == "refused").map(|row| row["why"].as_str().unwrap()).collect();
+    assert_eq!(refused.len(), 2, "{history:?}");
+    assert!(refused[0].starts_with("upload of sha256:") && refused[0].contains("default_queue"), "{refused:?}");
+    assert!(refused[1].contains("no WebAssembly component"), "{refused:?}");
+    let table = patchbay.done(&["plugin", "history", "router"]).await?;
+    assert!(table.contains("refused") && table.contains("operator"), "{table}");
+    let gateway = house.gateway()?;
+    for (outcome, count) in [("failed", 1.0), ("refused", 2.0)] {
+        let metric = format!("patchbay_deployments_total{{deployment=\"router\",outcome=\"{outcome}\"}}");
+        assert_eq!(gateway.metric(&metric).await?, count, "{outcome}");
+    }
     Ok(())
 }
 

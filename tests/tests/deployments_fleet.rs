@@ -9,6 +9,8 @@
     reason = "a test stops at the first surprise"
 )]
 
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use patchbay_test_redis::{Options as RedisOptions, Redis};
 use patchbay_tests::command::text;
@@ -130,6 +132,68 @@ async fn a_node_that_cannot_load_a_generation_says_so_and_keeps_the_old_one() ->
     let next = Version::of("2.0.0").of_router(folder.path())?;
     let told = patchbay.run(&["plugin", "deploy", "router", text(&next), "--wait"]).await?;
     assert!(told.code == 1 && told.err.contains("node-2 keeps what it runs"), "{told:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_does_not_run_what_its_own_policy_does_not_allow() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let offline = Patchbay::offline();
+    for key in ["acme", "bolt"] {
+        offline.done(&["plugin", "keygen", text(&folder.path().join(key))]).await?;
+        let policy = format!("[[allow]]\nnames = [\"acme-*\"]\nkeys = [\"{key}.pub\"]\n");
+        std::fs::write(folder.path().join(format!("{key}.toml")), policy)?;
+    }
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (_redis, more) = redis();
+    let policy = |name: &str| format!("policy = \"{}\"\n", path(name));
+    let mut fleet = fleet(&more.replace("unsigned = true\n", &policy("acme.toml"))).await?;
+    let toml = std::fs::read_to_string(fleet.config(2))?;
+    std::fs::write(fleet.config(2), toml.replace(&policy("acme.toml"), &policy("bolt.toml")))?;
+    fleet.take(2)?.terminate().await?;
+    fleet.start(2).await?;
+
+    let patchbay = Patchbay::of(fleet.gateway(0).unwrap()).await?;
+    let second = Version::of("2.0.0").of_router(folder.path())?;
+    offline.done(&["plugin", "sign", text(&second), "--key", &path("acme.key")]).await?;
+    let told = patchbay.run(&["plugin", "deploy", "router", text(&second), "--wait"]).await?;
+    assert!(told.code == 1 && told.err.contains("node-2 keeps what it runs"), "{told:?}");
+    assert!(told.err.contains("bolt.toml allows: bolt.pub"), "{told:?}");
+    eventually("the others", || async {
+        let nodes = nodes(&router(&patchbay).await?);
+        let expected =
+            [("node-0".to_owned(), 2, false), ("node-1".to_owned(), 2, false), ("node-2".to_owned(), 1, true)];
+        Ok(if nodes == expected { Ok(()) } else { Err(format!("{nodes:?}")) })
+    })
+    .await?;
+    // Signed by the other vendor too, the same component may run there.
+    offline.done(&["plugin", "sign", text(&second), "--key", &path("bolt.key")]).await?;
+    patchbay.done(&["plugin", "deploy", "router", text(&second), "--wait"]).await?;
+    assert_eq!(nodes(&router(&patchbay).await?), all(3));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_was_killed_is_not_waited_for_long_and_is_named() -> Result<()> {
+    let (_redis, more) = redis();
+    let mut fleet = fleet(&more).await?;
+    let folder = tempfile::tempdir()?;
+    let second = Version::of("2.0.0").of_router(folder.path())?;
+    let patchbay = Patchbay::of(fleet.gateway(0).unwrap()).await?;
+    fleet.kill(2).await?;
+    let begun = Instant::now();
+    let told = patchbay.run(&["plugin", "deploy", "router", text(&second), "--wait"]).await?;
+    let took = begun.elapsed();
+    assert_eq!(told.code, 0, "{told:?}");
+    assert!(
+        told.err.contains("waiting for node-2, which has said nothing for")
+            && told.err.contains("counts as gone after"),
+        "{told:?}"
+    );
+    assert!(told.out.contains("on node-0, node-1\nnot on node-2, which has ended meanwhile"), "{told:?}");
+    assert!(took < Duration::from_secs(25), "{took:?}");
+    fleet.start(2).await?;
+    assert_eq!(nodes(&router(&patchbay).await?), all(2), "it follows when it is started again");
     Ok(())
 }
 

@@ -107,6 +107,16 @@ async fn with_anything_wrong_nothing_changes() -> Result<()> {
         refused.err
     );
 
+    let gateway = house.gateway()?;
+    let count =
+        async |outcome: &str| gateway.metric(&format!("patchbay_config_reloads_total{{outcome=\"{outcome}\"}}")).await;
+    assert_eq!((count("refused").await?, count("done").await?), (3.0, 0.0));
+    let read = gateway.metric("patchbay_config_read_timestamp_seconds").await?;
+    std::fs::write(house.config(), good)?;
+    patchbay.done(&["reload"]).await?;
+    assert_eq!(count("done").await?, 1.0);
+    assert!(gateway.metric("patchbay_config_read_timestamp_seconds").await? > read);
+
     house.text(ADA, "hello").await?;
     assert_eq!(explained(&house, &patchbay, "hello").await?["chain"], "messages");
     Ok(())
@@ -136,11 +146,12 @@ async fn a_hangup_reads_it_again() -> Result<()> {
 
 #[tokio::test]
 async fn an_event_that_was_put_aside_is_decided_anew_when_the_plugin_is_put_right() -> Result<()> {
-    let options = Options { steps: vec![("router".into(), "park".into())], ..Options::default() };
+    let steps = vec![("acknowledge".into(), "park".into()), ("router".into(), "retry".into())];
+    let options = Options { steps, ..Options::default() };
     let house = House::with(options).await?;
     let patchbay = Patchbay::of(house.gateway()?).await?;
-    // Settings that the plugin itself cannot use: it says so each time it is asked.
-    rewrite(&house, "words = [\"invoice\", \"refund\"]", "words = \"invoice\"")?;
+    // Settings that fit the schema and that the plugin itself cannot use: it says so each time it is asked.
+    rewrite(&house, "default_language = \"en\"", "default_language = \"fr\"")?;
     patchbay.done(&["reload"]).await?;
     house.text(ADA, "hello").await?;
     let letter = eventually("the dead letter", || async {
@@ -157,7 +168,7 @@ async fn an_event_that_was_put_aside_is_decided_anew_when_the_plugin_is_put_righ
     assert!(still.out.contains("died again"), "{still:?}");
     assert!(house.tickets().await?.is_empty(), "neither the chain nor the fallback has opened one");
 
-    rewrite(&house, "words = \"invoice\"", "words = [\"invoice\", \"refund\"]")?;
+    rewrite(&house, "default_language = \"fr\"", "default_language = \"en\"")?;
     patchbay.done(&["reload"]).await?;
     patchbay.done(&["dead-letters", "retry", task]).await?;
     house.expect_entries(ADA, &["hello"]).await?;

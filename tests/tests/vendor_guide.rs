@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
+use patchbay_tests::dev::Dev;
 use patchbay_tests::{binary, eventually};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
 /// The files that the guide has the reader write.
 const FILES: [&str; 4] = ["Cargo.toml", ".cargo/config.toml", "src/lib.rs", "vip.toml"];
@@ -47,19 +47,11 @@ async fn cargo(arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// `patchbay dev` in this folder, and its addresses.
-async fn dev(folder: &Path) -> Result<(Child, Value)> {
-    let mut child = Command::new(binary::patchbay()?)
-        .args(["dev", "--config", "vip.toml", "--port", "0", "--json"])
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()?;
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line).await?;
-    let addresses = serde_json::from_str(&line).context("the first line is no JSON")?;
-    Ok((child, addresses))
+/// `patchbay dev` in this folder.
+async fn dev(folder: &Path) -> Result<Dev> {
+    let mut command = Command::new(binary::patchbay()?);
+    command.args(["dev", "--config", "vip.toml"]).current_dir(folder);
+    Dev::start(command).await
 }
 
 #[test]
@@ -81,8 +73,8 @@ async fn following_the_guide_leads_to_a_handler_that_decides() -> Result<()> {
     std::fs::copy(target().join(COMPONENT), component)?;
     std::fs::copy(example().join("vip.toml"), folder.path().join("vip.toml"))?;
 
-    let (_child, addresses) = dev(folder.path()).await?;
-    let simulator = addresses["simulator"].as_str().context("no simulator")?;
+    let dev = dev(folder.path()).await?;
+    let simulator = dev.address("simulator")?;
     let client = reqwest::Client::new();
     for (from, text) in [("447700900001", "Hello, this is VIP-42"), ("447700900002", "Hello")] {
         let message = json!({ "from": from, "type": "text", "text": { "body": text } });

@@ -11,107 +11,24 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use axum::Json;
 use axum::extract::Path as Segment;
 use axum::http::StatusCode;
 use axum::routing::get;
 use patchbay_tests::command::text;
 use patchbay_tests::config::Options;
-use patchbay_tests::{House, Patchbay, binary, eventually};
+use patchbay_tests::dev::Dev;
+use patchbay_tests::vendor::{JAVASCRIPT, Language, PYTHON, RUST, begin, build, golden, own_tests, patchbay};
+use patchbay_tests::{House, binary, eventually};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
-/// A language, and the folder of the repository that its SDK is in.
-#[derive(Clone, Copy)]
-struct Language {
-    name: &'static str,
-    /// What its SDK installs for itself; it is shared, for the sake of time.
-    installs: Option<(&'static str, &'static str)>,
-    /// How the plugin's own tests are run.
-    tests: &'static [&'static str],
-}
-
-const RUST: Language = Language { name: "rust", installs: None, tests: &["cargo", "test", "--quiet"] };
-const JAVASCRIPT: Language = Language {
-    name: "javascript",
-    installs: Some(("plugin-sdk/javascript", "node_modules")),
-    tests: &["npm", "test", "--silent"],
-};
-const PYTHON: Language = Language {
-    name: "python",
-    installs: Some(("plugin-sdk/python", ".venv")),
-    tests: &["python3", "-m", "unittest", "--quiet"],
-};
-
-/// The command line with what compilers and package managers ask the environment for.
-fn patchbay() -> Patchbay {
-    ["HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"]
-        .into_iter()
-        .filter_map(|name| Some((name, std::env::var(name).ok()?)))
-        .fold(Patchbay::offline(), |command, (name, value)| command.with(name, &value))
-}
-
-/// A project by `patchbay plugin new`, in a folder of its own.
-async fn begin(language: Language, role: &str, name: &str, folder: &Path) -> Result<PathBuf> {
-    let project = folder.join(role);
-    let arguments = ["plugin", "new", name, "--role", role, "--lang", language.name, "--path", text(&project)];
-    let said = patchbay().done(&arguments).await?;
-    assert!(said.contains("patchbay plugin build"), "{said}");
-    let again = patchbay().run(&arguments).await?;
-    assert!(again.code == 1 && again.err.contains("exists already"), "{again:?}");
-    match language.installs {
-        Some((sdk, installed)) => {
-            std::os::unix::fs::symlink(binary::root().join(sdk).join(installed), project.join("sdk").join(installed))?;
-        }
-        // The SDK is compiled once for all roles, and for all runs.
-        None => {
-            let shared = target().join("vendor-rust");
-            std::fs::create_dir_all(&shared)?;
-            std::os::unix::fs::symlink(shared, project.join("target"))?;
-        }
-    }
-    Ok(project)
-}
-
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| binary::root().join("target"), PathBuf::from)
-}
-
-/// Builds a project; gives what the command said about it.
-async fn build(project: &Path) -> Result<Value> {
-    let rows = patchbay().rows(&["plugin", "build", "--folder", text(project), "--json"]).await?;
-    rows.into_iter().next().context("nothing was said about the component")
-}
-
-/// Asks the golden events; each has to pass.
-async fn golden(project: &Path, how_many: usize) -> Result<()> {
-    let rows = patchbay().rows(&["plugin", "test", "--folder", text(project), "--json"]).await?;
-    let passed = rows.iter().filter(|row| row["passed"] == true).count();
-    assert_eq!((passed, rows.len()), (how_many, how_many), "{rows:?}");
-    Ok(())
-}
-
-/// The plugin's own tests, as its README says.
-async fn own_tests(language: Language, project: &Path) -> Result<()> {
-    let [program, arguments @ ..] = language.tests else { bail!("no command") };
-    let output = Command::new(program).args(arguments).current_dir(project).stdin(Stdio::null()).output().await?;
-    if !output.status.success() {
-        bail!(
-            "{:?}: {}{}",
-            language.tests,
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-    Ok(())
-}
-
-/// Every role of a language, from its template; gives the handler's component.
+/// The templates of a language; gives the handler's component. The desks have tests of their own, in `vendor_desks`.
 async fn templates(language: Language, folder: &Path) -> Result<PathBuf> {
     let mut component = PathBuf::new();
-    for role in ["desk", "inspector", "handler"] {
+    for role in ["inspector", "handler"] {
         let project = begin(language, role, "acme-second", folder).await?;
         let built = build(&project).await?;
         component = PathBuf::from(built["component"].as_str().context("no component")?);
@@ -119,9 +36,7 @@ async fn templates(language: Language, folder: &Path) -> Result<PathBuf> {
         own_tests(language, &project).await?;
         let seen = patchbay().done(&["plugin", "inspect", text(&component)]).await?;
         assert!(seen.contains(role) && seen.contains("acme-second"), "{seen}");
-        if role == "handler" {
-            golden(&project, 2).await?;
-        }
+        golden(&project, 2).await?;
     }
     Ok(component)
 }
@@ -244,22 +159,14 @@ async fn watch_swaps_a_plugin_into_a_running_dev_at_each_change() -> Result<()> 
     let config = guide.replace("file:target/wasm32-wasip2/release/vip_router.wasm", &format!("file:{component}"));
     let config = config.replace("queue = \"vip\"\ndesk = \"zendesk\"", "word = \"parcel\"\nqueue = \"parcels\"");
     std::fs::write(folder.path().join("dev.toml"), config)?;
-    let mut dev = Command::new(binary::patchbay()?)
-        .args(["dev", "--config", "dev.toml", "--port", "0", "--json"])
-        .current_dir(folder.path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()?;
-    let mut line = String::new();
-    BufReader::new(dev.stdout.take().context("no output")?).read_line(&mut line).await?;
-    let addresses: Value = serde_json::from_str(&line)?;
-    let of = |name: &str| addresses[name].as_str().unwrap_or_default().to_owned();
+    let mut command = Command::new(binary::patchbay()?);
+    command.args(["dev", "--config", "dev.toml"]).current_dir(folder.path());
+    let dev = Dev::start(command).await?;
 
     let mut watch = Command::new(binary::patchbay()?)
         .args(["plugin", "watch", "--deployment", "vip", "--folder", text(&project)])
-        .env("PATCHBAY_URL", of("gateway"))
-        .env("PATCHBAY_TOKEN", of("admin_token"))
+        .env("PATCHBAY_URL", dev.address("gateway")?)
+        .env("PATCHBAY_TOKEN", dev.address("admin_token")?)
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
@@ -286,7 +193,7 @@ async fn watch_swaps_a_plugin_into_a_running_dev_at_each_change() -> Result<()> 
     }
 
     let client = reqwest::Client::new();
-    let simulator = of("simulator");
+    let simulator = dev.address("simulator")?;
     let message = json!({ "from": "447700900001", "type": "text", "text": { "body": "my parcel" } });
     let url = format!("{simulator}/_sim/whatsapp/inbound?wait=1");
     client.post(url).json(&message).send().await?.error_for_status()?;

@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result};
+use patchbay_tests::dev::Dev;
 use patchbay_tests::registry::ContainerRegistry;
 use patchbay_tests::{binary, eventually};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
 /// The guide's own registry.
 const REGISTRY: &str = "registry.example.com";
@@ -64,7 +64,7 @@ struct Reader {
     language: &'static str,
     folder: PathBuf,
     registry: ContainerRegistry,
-    dev: Option<(Child, Value)>,
+    dev: Option<Dev>,
     _home: tempfile::TempDir,
 }
 
@@ -109,9 +109,8 @@ impl Reader {
     fn command(&self, arguments: &[&str]) -> Result<Command> {
         let mut command = Command::new(binary::patchbay()?);
         command.args(arguments).current_dir(&self.folder).stdin(Stdio::null()).kill_on_drop(true);
-        if let Some((_, addresses)) = &self.dev {
-            let of = |name: &str| addresses[name].as_str().unwrap_or_default();
-            command.env("PATCHBAY_URL", of("gateway")).env("PATCHBAY_TOKEN", of("admin_token"));
+        if let Some(dev) = &self.dev {
+            command.env("PATCHBAY_URL", dev.address("gateway")?).env("PATCHBAY_TOKEN", dev.address("admin_token")?);
         }
         Ok(command)
     }
@@ -124,22 +123,16 @@ impl Reader {
     }
 
     /// `patchbay dev` as the guide has it, on free ports and without a browser.
-    async fn dev(&mut self, arguments: &[&str]) -> Result<(Child, Value)> {
-        if let Some((mut before, _)) = self.dev.take() {
+    async fn dev(&mut self, arguments: &[&str]) -> Result<Dev> {
+        if let Some(before) = self.dev.take() {
             before.kill().await?;
         }
-        let mut command = self.command(&[&["dev"], arguments, &["--port", "0", "--json"]].concat())?;
-        let mut child = command.stdout(Stdio::piped()).spawn()?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line).await?;
-        let addresses = serde_json::from_str(&line).context("`dev` did not start")?;
-        Ok((child, addresses))
+        Dev::start(self.command(&[&["dev"], arguments].concat())?).await
     }
 
     /// Writes on the phone page what the guide says, and sees what it says.
     async fn sees_it_act(&self, from: &str) -> Result<()> {
-        let (_, addresses) = self.dev.as_ref().context("no gateway runs")?;
-        let simulator = addresses["simulator"].as_str().context("no simulator")?;
+        let simulator = self.dev.as_ref().context("no gateway runs")?.address("simulator")?;
         let client = reqwest::Client::new();
         let message = json!({ "from": from, "type": "text", "text": { "body": "Where is my invoice?" } });
         let url = format!("{simulator}/_sim/whatsapp/inbound?wait=1");

@@ -136,7 +136,7 @@ async fn keys_and_values_beyond_the_quota_are_told_too() {
     drop(plugin.handle(&text("long 10 2000\nlong 11 2000\nlong 12 2000"), &call("ev_quota")).await);
     let told = told("ev_quota");
     assert_eq!(told.len(), 1, "{told:#?}");
-    assert!(told[0].contains("plugin `keeper` would keep 2010 bytes and is granted 1000"), "{told:#?}");
+    assert!(told[0].contains("plugin `keeper` keeps 0 bytes, would keep 2010, and is granted 1000"), "{told:#?}");
     assert!(told[0].contains("add=[plugins.keeper.grants]\nkeyvalue = \"1MiB\""), "{told:#?}");
 }
 

@@ -61,7 +61,7 @@ pub struct Args {
     #[arg(long)]
     pub record: bool,
     /// What may be called while recording, and with which credentials: a gateway's configuration, or the part of it with
-    /// [plugins.NAME.grants] and [credentials]. Without it: the hosts that the plugin wants, over https.
+    /// `[plugins.NAME.grants]` and `[credentials]`. Without it: the hosts that the plugin wants, over https.
     #[arg(long, value_name = "FILE", requires = "record")]
     pub config: Option<PathBuf>,
     /// Write one JSON object for each golden event: name, file, passed, differences, took_ms, updated, recorded, left_out.

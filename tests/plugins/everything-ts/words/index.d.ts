@@ -1,0 +1,1 @@
+export function louder(text: string): string;
