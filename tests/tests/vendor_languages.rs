@@ -167,6 +167,8 @@ async fn watch_swaps_a_plugin_into_a_running_dev_at_each_change() -> Result<()> 
         .args(["plugin", "watch", "--deployment", "vip", "--folder", text(&project)])
         .env("PATCHBAY_URL", dev.address("gateway")?)
         .env("PATCHBAY_TOKEN", dev.address("admin_token")?)
+        // Where a vendor has all projects build into one folder, this one's component still lies where it says.
+        .env("CARGO_TARGET_DIR", folder.path().join("elsewhere"))
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
         .kill_on_drop(true)

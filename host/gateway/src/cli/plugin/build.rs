@@ -116,6 +116,9 @@ pub async fn make(folder: &Path) -> anyhow::Result<Built> {
     let status = Command::new(program)
         .args(arguments)
         .current_dir(folder)
+        // The project says where its component lies: with a folder that all projects share, an old one would lie there.
+        .env_remove("CARGO_TARGET_DIR")
+        .env_remove("CARGO_BUILD_TARGET_DIR")
         .stdin(Stdio::null())
         // What it says is not our answer.
         .stdout(std::io::stderr())
