@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use patchbay_runtime::credentials::{Flow, Kept, MemoryTokens, OAuth2, TokenStoreError};
 use patchbay_runtime::{Engine, Plugin, TokenStore};
+use tokio::sync::watch;
 
 use super::common::*;
 use super::{ask, oauth, plugin};
@@ -22,11 +23,11 @@ struct Strict {
     /// The only refresh token that is good now ends with this.
     turn: Mutex<usize>,
     revoked: AtomicBool,
-    used: Mutex<Vec<String>>,
+    used: watch::Sender<Vec<String>>,
     /// Seconds of an access token's life.
     lifetime: u64,
     /// It takes its time for the answer.
-    hangs: AtomicBool,
+    hangs: watch::Sender<bool>,
     /// It takes no notice of the request, and does not answer either.
     swallows: AtomicBool,
 }
@@ -37,12 +38,12 @@ async fn token(State(server): State<Arc<Strict>>, body: Bytes) -> Response {
     let form: std::collections::BTreeMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
     let used = form["refresh_token"].clone();
     if server.swallows.load(Ordering::SeqCst) {
-        server.used.lock().unwrap().push(used);
+        server.used.send_modify(|all| all.push(used));
         return std::future::pending().await;
     }
     let number = {
         let mut turn = server.turn.lock().unwrap();
-        server.used.lock().unwrap().push(used.clone());
+        server.used.send_modify(|all| all.push(used.clone()));
         if used != format!("refresh-token-{turn}") || server.revoked.load(Ordering::SeqCst) {
             server.revoked.store(true, Ordering::SeqCst);
             return (StatusCode::BAD_REQUEST, r#"{"error":"invalid_grant"}"#).into_response();
@@ -50,9 +51,7 @@ async fn token(State(server): State<Arc<Strict>>, body: Bytes) -> Response {
         *turn += 1;
         *turn
     };
-    while server.hangs.load(Ordering::SeqCst) {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    drop(server.hangs.subscribe().wait_for(|hangs| !hangs).await.unwrap());
     axum::Json(serde_json::json!({
         "access_token": format!("access-token-{number}"),
         "token_type": "Bearer",
@@ -94,7 +93,12 @@ async fn status(plugin: &Plugin, port: u16) -> String {
 }
 
 fn used(server: &Strict) -> Vec<String> {
-    server.used.lock().unwrap().clone()
+    server.used.borrow().clone()
+}
+
+/// Waits until the server has been asked.
+async fn asked(server: &Strict) {
+    drop(server.used.subscribe().wait_for(|used| !used.is_empty()).await.unwrap());
 }
 
 #[tokio::test]
@@ -174,9 +178,7 @@ async fn a_node_that_ends_while_it_asks_is_waited_for_and_then_replaced() {
     let store = Arc::new(MemoryTokens::default());
     let (_ended, first) = node(&Arc::new(Ended(store.clone(), AtomicBool::default())), port).await;
     let asking = tokio::spawn(async move { status(&first, port).await });
-    while used(&server).is_empty() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    asked(&server).await;
     server.swallows.store(false, Ordering::SeqCst);
     let (_engine, next) = node(&store, port).await;
     let begun = std::time::Instant::now();
@@ -216,15 +218,13 @@ fn gone() -> TokenStoreError {
 
 #[tokio::test]
 async fn a_token_that_the_store_did_not_take_is_kept_as_soon_as_it_does() {
-    let (server, port) = serve(Strict { lifetime: 3600, hangs: true.into(), ..Strict::default() }).await;
+    let (server, port) = serve(Strict { lifetime: 3600, hangs: watch::Sender::new(true), ..Strict::default() }).await;
     let store = Arc::new(Away::default());
     let (engine, first) = node(&store, port).await;
     let asking = tokio::spawn(async move { status(&first, port).await });
-    while used(&server).is_empty() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    asked(&server).await;
     store.away.store(true, Ordering::SeqCst);
-    server.hangs.store(false, Ordering::SeqCst);
+    server.hangs.send_replace(false);
     assert_eq!(asking.await.unwrap(), "200", "the token is there, whatever the store does");
     // Nobody asks while nobody can be told.
     let (_other, second) = node(&store, port).await;
